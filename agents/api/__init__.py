@@ -1,0 +1,1 @@
+"""The REST, SSE and WebSocket doors to agents."""

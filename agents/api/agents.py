@@ -1,0 +1,241 @@
+"""Agents: create, list, retrieve, change, delete; their blocks and tools."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Prefetch, Q, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.sealing import seal
+from agents.api.blocks import change_block
+from agents.api.inputs import messages_of
+from agents.api.pages import page
+from agents.api.requests import choice, flag, refuse
+from agents.api.scope import one, owned
+from agents.api.serializers import AgentFields, NewAgent
+from agents.api.shapes import Relations, Shape, agent_shape, block_shape, context_ids, tool_shape
+from agents.api.views import ApiView, answer
+from agents.creation import attach_blocks, attach_tools, create_agent, found
+from agents.errors import Conflict, NotFound, invalid
+from agents.llm.registry import Providers, providers_from
+from agents.models import Agent, AgentBlock, AgentTool, Conversation, Run
+from agents.models.run import TERMINAL
+from memory.models import Block
+from tools.models import Tool
+
+RELATIONS = ("blocks", "tools", "tags", "sources", "identities", "secrets", "managed_group", "pending_approval")
+
+# Fields of the contract that would need parts which this server does not have.
+NOT_SERVED = ("enable_sleeptime", "from_template", "template", "folder_ids", "source_ids", "identity_ids")
+
+_IN_ORDER = (
+    Prefetch("blocks", Block.objects.order_by("agentblock__id")),
+    Prefetch("tools", Tool.objects.order_by("agenttool__id")),
+)
+
+
+@cache
+def providers() -> Providers:
+    return Providers(providers_from(settings.PROVIDER_SETTINGS))
+
+
+class Agents(ApiView):
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        rows = _filtered(owned(self.principal(request), Agent), request)
+        choice(query, "order_by", ("created_at", "updated_at", "last_run_completion"))
+        return answer(_shapes(page(rows, query), _include(request)))
+
+    def post(self, request: Request) -> Response:
+        principal = self.principal(request)
+        refuse(request.data if isinstance(request.data, dict) else {}, *NOT_SERVED)
+        fields = NewAgent(data=request.data)
+        fields.is_valid(raise_exception=True)
+        given, columns = fields.validated_data, fields.columns()
+        columns["model"] = columns.get("model") or providers().default()
+        providers().resolve(columns["model"])
+        secrets = fields.secret_values()
+        agent = create_agent(
+            principal.organization_id,
+            actor_id=principal.user_id,
+            blocks=fields.block_columns(),
+            block_ids=given.get("block_ids") or (),
+            tool_names=given.get("tools") or (),
+            tool_ids=given.get("tool_ids") or (),
+            include_base_tools=given["include_base_tools"] is not False,
+            include_base_tool_rules=given["include_base_tool_rules"] is not False,
+            opening=_opening(given.get("initial_message_sequence")),
+            **columns | ({"sealed_secrets": seal(secrets)} if secrets else {}),
+        )
+        return answer(state(agent, None))
+
+
+class OneAgent(ApiView):
+    def get(self, request: Request, agent_id: str) -> Response:
+        return answer(state(one(self.principal(request), Agent, agent_id), _include(request)))
+
+    def patch(self, request: Request, agent_id: str) -> Response:
+        principal = self.principal(request)
+        agent = one(principal, Agent, agent_id)
+        refuse(request.data if isinstance(request.data, dict) else {}, *NOT_SERVED)
+        fields = AgentFields(data=request.data, partial=True)
+        fields.is_valid(raise_exception=True)
+        columns = fields.columns()
+        if "model" in columns:
+            providers().resolve(columns["model"])
+        secrets = fields.secret_values()
+        if secrets is not None:
+            columns["sealed_secrets"] = seal(secrets)
+        with transaction.atomic():
+            for name, value in columns.items():
+                setattr(agent, name, value)
+            agent.last_updated_by_id = principal.user_id
+            agent.save()
+            _replace(agent, fields.validated_data)
+        return answer(state(agent, _include(request)))
+
+    def delete(self, request: Request, agent_id: str) -> Response:
+        agent = one(self.principal(request), Agent, agent_id)
+        agent.delete()
+        return answer({"message": f"Agent id={agent_id} successfully deleted"})
+
+
+class AgentBlocks(ApiView):
+    def get(self, request: Request, agent_id: str) -> Response:
+        agent = one(self.principal(request), Agent, agent_id)
+        return answer([block_shape(block) for block in page(agent.blocks.all(), request.query_params, limit=50)])
+
+
+class AgentBlockByLabel(ApiView):
+    def get(self, request: Request, agent_id: str, label: str) -> Response:
+        return answer(block_shape(_labelled(one(self.principal(request), Agent, agent_id), label)))
+
+    def patch(self, request: Request, agent_id: str, label: str) -> Response:
+        principal = self.principal(request)
+        block = _labelled(one(principal, Agent, agent_id), label)
+        return answer(block_shape(change_block(principal, block.id, request.data)))
+
+
+class AttachBlock(ApiView):
+    def patch(self, request: Request, agent_id: str, block_id: str) -> Response:
+        principal = self.principal(request)
+        agent, block = one(principal, Agent, agent_id), one(principal, Block, block_id)
+        if agent.blocks.filter(label=block.label).exclude(id=block.id).exists():
+            raise Conflict(
+                f"Agent {agent_id} already has a block with the label {block.label!r}. Detach that one first."
+            )
+        attach_blocks(agent, [block])
+        return answer(state(agent, None))
+
+
+class DetachBlock(ApiView):
+    def patch(self, request: Request, agent_id: str, block_id: str) -> Response:
+        principal = self.principal(request)
+        agent, block = one(principal, Agent, agent_id), one(principal, Block, block_id)
+        AgentBlock.objects.filter(agent=agent, block=block).delete()
+        return answer(state(agent, None))
+
+
+class AgentTools(ApiView):
+    def get(self, request: Request, agent_id: str) -> Response:
+        agent = one(self.principal(request), Agent, agent_id)
+        return answer([tool_shape(tool) for tool in page(agent.tools.all(), request.query_params, limit=50)])
+
+
+class AttachTool(ApiView):
+    def patch(self, request: Request, agent_id: str, tool_id: str) -> Response:
+        principal = self.principal(request)
+        attach_tools(one(principal, Agent, agent_id), [one(principal, Tool, tool_id)])
+        return answer(None)
+
+
+class DetachTool(ApiView):
+    def patch(self, request: Request, agent_id: str, tool_id: str) -> Response:
+        principal = self.principal(request)
+        agent, tool = one(principal, Agent, agent_id), one(principal, Tool, tool_id)
+        AgentTool.objects.filter(agent=agent, tool=tool).delete()
+        return answer(None)
+
+
+class ResetMessages(ApiView):
+    """The agent forgets what is in context; everything stays in recall memory."""
+
+    def patch(self, request: Request, agent_id: str) -> Response:
+        principal = self.principal(request)
+        agent = one(principal, Agent, agent_id)
+        with transaction.atomic():
+            conversation = agent.conversations.select_for_update().get(is_default=True)
+            if conversation.runs.exclude(status__in=TERMINAL).exists():
+                raise Conflict("The agent is at work in this conversation. Cancel its runs, or wait for them.")
+            conversation.context_from = conversation.next_seq
+            conversation.save(update_fields=["context_from", "updated_at"])
+        return answer(state(agent, None))
+
+
+def state(agent: Agent, include: frozenset[str] | None) -> Shape:
+    return _shapes([agent], include)[0]
+
+
+def _shapes(agents: Sequence[Agent], include: frozenset[str] | None) -> list[Shape]:
+    """The same number of queries for one agent as for a page of them."""
+    ids = [agent.id for agent in agents]
+    loaded = {agent.id: agent for agent in Agent.objects.filter(id__in=ids).prefetch_related(*_IN_ORDER)}
+    conversations = list(Conversation.objects.filter(agent_id__in=ids, is_default=True))
+    in_context = context_ids(conversations)
+    messages = {conversation.agent_id: in_context[conversation.id] for conversation in conversations}
+    ended = Run.objects.filter(agent_id__in=ids, status__in=TERMINAL)
+    last = {run.agent_id: run for run in ended.order_by("agent_id", "-created_at").distinct("agent_id")}
+    return [agent_shape(loaded[id], Relations(loaded[id], include), messages.get(id, ()), last.get(id)) for id in ids]
+
+
+def _include(request: Request) -> frozenset[str]:
+    asked = request.query_params.getlist("include")
+    known = {f"agent.{name}" for name in RELATIONS}
+    for name in asked:
+        if name not in known:
+            raise invalid(["query", "include"], f"Should be of {', '.join(sorted(known))}", "enum")
+    older = request.query_params.getlist("include_relationships")
+    return frozenset(asked) | {f"agent.{name}" for name in older}
+
+
+def _filtered(rows: QuerySet[Agent], request: Request) -> QuerySet[Agent]:
+    query = request.query_params
+    if name := query.get("name"):
+        rows = rows.filter(name=name)
+    if tags := query.getlist("tags"):
+        rows = rows.filter(tags__contains=tags) if flag(query, "match_all_tags") else rows.filter(tags__overlap=tags)
+    if text := query.get("query_text"):
+        rows = rows.filter(Q(name__icontains=text) | Q(description__icontains=text))
+    for column in ("project_id", "template_id", "base_template_id"):
+        if value := query.get(column):
+            rows = rows.filter(**{f"labels_of_origin__{column}": value})
+    if actor := query.get("created_by_id"):
+        rows = rows.filter(created_by_id=actor)
+    return rows
+
+
+def _labelled(agent: Agent, label: str) -> Block:
+    block = agent.blocks.filter(label=label).first()
+    if block is None:
+        raise NotFound("Block", label)
+    return block
+
+
+def _replace(agent: Agent, given: dict[str, Any]) -> None:
+    """`block_ids` and `tool_ids` in a PATCH are the whole new set."""
+    if given.get("block_ids") is not None:
+        blocks = found(Block, agent.organization_id, given["block_ids"], "Block")
+        AgentBlock.objects.filter(agent=agent).exclude(block__in=blocks).delete()
+        attach_blocks(agent, blocks)
+    if given.get("tool_ids") is not None:
+        tools = found(Tool, agent.organization_id, given["tool_ids"], "Tool")
+        AgentTool.objects.filter(agent=agent).exclude(tool__in=tools).delete()
+        attach_tools(agent, tools)
+
+
+def _opening(messages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    return messages_of({"messages": messages})[0] if messages else []

@@ -1,0 +1,83 @@
+"""Core memory blocks on their own: made, changed and deleted apart from agents."""
+
+from typing import Any
+
+from django.db import transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.keys import Principal
+from agents.api.pages import page
+from agents.api.requests import flag
+from agents.api.scope import one, owned
+from agents.api.serializers import BlockFields
+from agents.api.shapes import block_shape
+from agents.api.views import ApiView, answer
+from agents.creation import create_block
+from agents.errors import BadRequest
+from memory.models import Block
+
+
+class Blocks(ApiView):
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        rows = owned(self.principal(request), Block)
+        if label := query.get("label"):
+            rows = rows.filter(label=label)
+        if text := query.get("label_search"):
+            rows = rows.filter(label__icontains=text)
+        if text := query.get("value_search"):
+            rows = rows.filter(value__icontains=text)
+        if text := query.get("description_search"):
+            rows = rows.filter(description__icontains=text)
+        if flag(query, "templates_only"):
+            rows = rows.filter(labels_of_origin__is_template=True)
+        return answer([block_shape(block) for block in page(rows, query, limit=50)])
+
+    def post(self, request: Request) -> Response:
+        principal = self.principal(request)
+        columns = _columns(request.data)
+        _check_limit(columns["value"], columns["limit"])
+        return answer(block_shape(create_block(principal.organization_id, principal.user_id, **columns)))
+
+
+class OneBlock(ApiView):
+    def get(self, request: Request, block_id: str) -> Response:
+        return answer(block_shape(one(self.principal(request), Block, block_id)))
+
+    def patch(self, request: Request, block_id: str) -> Response:
+        return answer(block_shape(change_block(self.principal(request), block_id, request.data)))
+
+    def delete(self, request: Request, block_id: str) -> Response:
+        one(self.principal(request), Block, block_id).delete()
+        return answer({"message": f"Block id={block_id} successfully deleted"})
+
+
+@transaction.atomic
+def change_block(principal: Principal, block_id: str, body: Any) -> Block:
+    """The row is locked, so that a change made by an agent at the same moment is not undone."""
+    columns = _columns(body, partial=True)
+    block = one(principal, Block, block_id, owned(principal, Block).select_for_update())
+    value = columns.get("value", block.value)
+    if "value" in columns or "limit" in columns:
+        _check_limit(value, columns.get("limit", block.limit))
+    block.version += value != block.value
+    for name, given in columns.items():
+        setattr(block, name, given)
+    block.last_updated_by_id = principal.user_id
+    block.save()
+    return block
+
+
+def _columns(body: Any, partial: bool = False) -> dict[str, Any]:
+    fields = BlockFields(data=body, partial=partial)
+    fields.is_valid(raise_exception=True)
+    return fields.columns()
+
+
+def _check_limit(value: str, limit: int) -> None:
+    if len(value) > limit:
+        raise BadRequest(
+            f"The value has {len(value)} characters, {len(value) - limit} more than the block's limit of {limit}. "
+            "Shorten it, or raise the limit."
+        )

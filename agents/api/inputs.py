@@ -1,0 +1,165 @@
+"""What a client sends to a conversation -> an offer for a run, or every fault with its place."""
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from accounts.fields import new_id
+from accounts.keys import Principal
+from agents.errors import InvalidRequest, invalid
+from agents.runs import Offer
+
+ROLES = ("user", "system", "assistant")
+MAX_MESSAGES = 100
+MAX_STEPS = 1000
+
+# What is kept with the run, because its steps or its readers need it.
+OPTIONS = (
+    "max_steps",
+    "use_assistant_message",
+    "assistant_message_tool_name",
+    "assistant_message_tool_kwarg",
+    "include_return_message_types",
+    "override_model",
+    "override_system",
+)
+
+_TYPES: dict[str, tuple[type, str]] = {
+    "max_steps": (int, "a whole number"),
+    "use_assistant_message": (bool, "true or false"),
+    "assistant_message_tool_name": (str, "a string"),
+    "assistant_message_tool_kwarg": (str, "a string"),
+    "include_return_message_types": (list, "a list of strings"),
+    "override_model": (str, "a string"),
+    "override_system": (str, "a string"),
+    "streaming": (bool, "true or false"),
+    "stream_tokens": (bool, "true or false"),
+    "background": (bool, "true or false"),
+    "include_pings": (bool, "true or false"),
+}
+
+
+def offer_of(
+    request: HttpRequest, principal: Principal, body: Mapping[str, Any], kind: str, *, background: bool = False
+) -> Offer:
+    """Raises InvalidRequest."""
+    return offer_of_body(
+        principal,
+        body,
+        kind,
+        background=background,
+        key=request.headers.get("Idempotency-Key"),
+        is_retry=request.headers.get("x-stainless-retry-count", "0") not in ("", "0"),
+    )
+
+
+def offer_of_body(
+    principal: Principal,
+    body: Mapping[str, Any],
+    kind: str,
+    *,
+    background: bool = False,
+    key: str | None = None,
+    is_retry: bool = False,
+) -> Offer:
+    """`key`: what the client calls this request, so that a repeat of it is recognized."""
+    _check_types(body)
+    messages, otids = messages_of(body)
+    options = {name: body[name] for name in OPTIONS if body.get(name) is not None}
+    if body.get("system") is not None and "override_system" not in options:
+        options["override_system"] = str(body["system"])
+    return Offer(
+        messages=messages,
+        options=options,
+        kind=kind,
+        background=background,
+        idempotency_key=_key(key, otids),
+        key_id=principal.key_id,
+        is_retry=is_retry,
+    )
+
+
+def messages_of(body: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The messages of a request with the ids they will have, and the otids that the client itself gave."""
+    given, text = body.get("messages"), body.get("input")
+    if given is not None and text is not None:
+        raise invalid(["body"], "Cannot specify both 'input' and 'messages'. Use one or the other.")
+    if text is not None:
+        given = [{"role": "user", "content": text}]
+    if given is None:
+        raise invalid(["body"], "Specify either 'input' or 'messages'.", "missing")
+    if not isinstance(given, list):
+        raise invalid(["body", "messages"], "Should be a list", "list_type")
+    if not given:
+        raise invalid(["body", "messages"], "Messages must not be empty", "too_short")
+    if len(given) > MAX_MESSAGES:
+        raise invalid(["body", "messages"], f"At most {MAX_MESSAGES} messages can be sent at once", "too_long")
+    messages = [_message(index, message) for index, message in enumerate(given)]
+    otids = [message["otid"] for message in messages if message["otid"]]
+    for message in messages:
+        message["otid"] = message["otid"] or str(uuid.uuid4())
+    return messages, otids
+
+
+def _message(index: int, message: Any) -> dict[str, Any]:
+    place = ["body", "messages", index]
+    if not isinstance(message, dict):
+        raise invalid(place, "Should be an object", "model_type")
+    if message.get("type", "message") != "message" or "approve" in message or "approvals" in message:
+        raise invalid([*place, "type"], "No tool call is awaiting an approval or a return", "literal_error")
+    if message.get("role") not in ROLES:
+        raise invalid([*place, "role"], f"Should be one of {', '.join(ROLES)}", "enum")
+    for name in ("name", "otid", "sender_id", "group_id"):
+        if message.get(name) is not None and not isinstance(message[name], str):
+            raise invalid([*place, name], "Should be a string", "string_type")
+    return {
+        "id": new_id("message"),
+        "role": message["role"],
+        "content": _content([*place, "content"], message.get("content")),
+        "name": message.get("name"),
+        "otid": message.get("otid"),
+    }
+
+
+def _content(place: list[str | int], content: Any) -> str | list[dict[str, Any]]:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not content:
+        raise invalid(place, "Should be a string or a list of content parts", "union")
+    for index, part in enumerate(content):
+        if not _is_part(part):
+            raise invalid([*place, index], "Should be a text part or an image part with a source", "union")
+    return content
+
+
+def _is_part(part: Any) -> bool:
+    if not isinstance(part, dict):
+        return False
+    if part.get("type") == "text":
+        return isinstance(part.get("text"), str)
+    return part.get("type") == "image" and isinstance(part.get("source"), dict)
+
+
+def _check_types(body: Mapping[str, Any]) -> None:
+    problems = [
+        {"loc": ["body", name], "msg": f"Should be {words}", "type": f"{kind.__name__}_type"}
+        for name, (kind, words) in _TYPES.items()
+        if body.get(name) is not None and (not isinstance(body[name], kind) or (kind is int and body[name] is True))
+    ]
+    steps = body.get("max_steps")
+    if not problems and steps is not None and not 1 <= steps <= MAX_STEPS:
+        problems.append(
+            {"loc": ["body", "max_steps"], "msg": f"Should be from 1 to {MAX_STEPS}", "type": "less_than_equal"}
+        )
+    if problems:
+        raise InvalidRequest(problems)
+
+
+def _key(given: str | None, otids: list[str]) -> str | None:
+    """What makes a repeat of this request recognizable: the client's own key, or the otids that it chose."""
+    if given:
+        return f"key:{given}"
+    return f"otid:{hashlib.sha256(' '.join(otids).encode('utf-8', 'replace')).hexdigest()}" if otids else None

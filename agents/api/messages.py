@@ -1,0 +1,251 @@
+"""Messages: send and wait, stream, send and go; list; cancel. Async views, because most of their time is waiting."""
+
+from collections.abc import Awaitable, Callable
+from functools import cache, wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.authentication import principal_of
+from accounts.keys import Principal
+from agents.api.agents import providers
+from agents.api.inputs import offer_of
+from agents.api.pages import newest_page
+from agents.api.requests import flag, json_body
+from agents.api.scope import conversation, default_conversation, one, owned
+from agents.api.shapes import run_shape
+from agents.api.sse import event_stream
+from agents.api.views import ApiView, answer
+from agents.errors import Conflict, InvalidRequest, invalid
+from agents.events import failure_of, usage_of
+from agents.following import ended, hub, in_thread
+from agents.models import TERMINAL, Agent, Conversation, Message, Run
+from agents.runs import Offer, accept, cancel
+from agents.streaming import Wires
+from agents.wire import View, shown
+
+ERROR_STATUS = {
+    "llm_rate_limit": 429,
+    "llm_insufficient_credits": 402,
+    "llm_authentication": 502,
+    "llm_timeout": 504,
+    "llm_bad_request": 400,
+    "context_window_overflow": 400,
+}
+
+SERVER_FAULTS = ("internal_error", "worker_lost", "deadline_exceeded")
+
+AsyncView = Callable[..., Awaitable[HttpResponseBase]]
+
+
+@cache
+def wires() -> Wires:
+    return Wires(settings.REDIS_URL, settings.STREAM_RETENTION_SECONDS)
+
+
+def post(view: AsyncView) -> AsyncView:
+    """An async view that answers POST alone. Keys stand in for cookies here, so there is nothing to forge."""
+
+    @csrf_exempt
+    @wraps(view)
+    async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "POST":
+            detail = f"{request.method} is not allowed here; use POST."
+            return JsonResponse({"detail": detail}, status=405, headers={"Allow": "POST"})
+        return await view(request, *args, **kwargs)
+
+    return guarded
+
+
+@post
+async def send(request: HttpRequest, agent_id: str) -> HttpResponseBase:
+    """Answers when the run has ended; with `streaming`, event by event."""
+    return await _send(request, lambda principal: default_conversation(principal, agent_id), streaming=False)
+
+
+@post
+async def stream(request: HttpRequest, agent_id: str) -> HttpResponseBase:
+    body = json_body(request) | {"streaming": True}
+    return await _send(request, lambda principal: default_conversation(principal, agent_id), body=body)
+
+
+@post
+async def send_to_conversation(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
+    agent_id = json_body(request).get("agent_id")
+    return await _send(request, lambda principal: conversation(principal, conversation_id, agent_id), streaming=True)
+
+
+@post
+async def send_async(request: HttpRequest, agent_id: str) -> HttpResponseBase:
+    """Answers at once, with the run."""
+    body = json_body(request)
+
+    def work() -> dict[str, Any]:
+        principal = principal_of(request.headers.get("Authorization"))
+        place = default_conversation(principal, agent_id)
+        offer = offer_of(request, principal, body, "send_message_async", background=True)
+        check_model(offer)
+        return run_shape(accept(place, offer), place.is_default)
+
+    return JsonResponse(await in_thread(work))
+
+
+async def _send(
+    request: HttpRequest,
+    find: Callable[[Principal], Conversation],
+    *,
+    streaming: bool = False,
+    body: dict[str, Any] | None = None,
+) -> HttpResponseBase:
+    body = json_body(request) if body is None else body
+    streaming = body.get("streaming", streaming) is True
+    _check_streaming(body, streaming)
+
+    def offer() -> tuple[Conversation, Offer]:
+        principal = principal_of(request.headers.get("Authorization"))
+        kind = "send_message_streaming" if streaming else "send_message"
+        made = offer_of(request, principal, body, kind, background=bool(body.get("background")))
+        check_model(made)
+        return find(principal), made
+
+    if streaming:
+        run = await in_thread(lambda: accept(*offer()))
+        tokens, pings = bool(body.get("stream_tokens")), body.get("include_pings") is not False
+        return event_stream(run.id, tokens=tokens, pings=pings)
+    place, made = await in_thread(offer)
+    async with hub().listen(made.run_id) as queue:
+        run = await in_thread(accept, place, made)
+        if run.id == made.run_id:
+            await ended(run.id, queue)
+            return await in_thread(outcome, run.id)
+    # Another request had brought the same input: wait for that run.
+    async with hub().listen(run.id) as queue:
+        if not await in_thread(_is_over, run.id):
+            await ended(run.id, queue)
+        return await in_thread(outcome, run.id)
+
+
+def _is_over(run_id: str) -> bool:
+    return Run.objects.only("status").get(id=run_id).is_terminal
+
+
+def outcome(run_id: str) -> JsonResponse:
+    """How the run ended, as the answer to a request that waited for it."""
+    run = Run.objects.defer("input").get(id=run_id)
+    if run.status == Run.Status.FAILED and (run.stop_reason == "llm_api_error" or run.error_code in SERVER_FAULTS):
+        error_type, message = failure_of(run)
+        error = {"type": error_type, "message": message, "detail": run.error_message}
+        status = ERROR_STATUS.get(error_type, 500)
+        # The run is over: the same request, sent again, would only be given this answer again.
+        return JsonResponse({"error": error, "run_id": run.id}, status=status, headers={"x-should-retry": "false"})
+    rows = Message.objects.filter(run_id=run.id, event_seq__isnull=False).order_by("seq")
+    return JsonResponse(
+        {
+            "messages": shown(rows, View.of(run.options)),
+            "stop_reason": {"message_type": "stop_reason", "stop_reason": run.stop_reason},
+            "usage": {"message_type": "usage_statistics"} | usage_of(run),
+            "logprobs": None,
+            "turns": None,
+        }
+    )
+
+
+def check_model(offer: Offer) -> None:
+    if handle := offer.options.get("override_model"):
+        providers().resolve(handle)
+
+
+def _check_streaming(body: dict[str, Any], streaming: bool) -> None:
+    if streaming:
+        return
+    asked = [name for name in ("background", "stream_tokens") if body.get(name)]
+    asked += ["include_pings"] if body.get("include_pings") is False else []
+    if asked:
+        raise invalid(
+            ["body", asked[0]],
+            f"Streaming options set without streaming enabled: {', '.join(asked)}. Set streaming to true as well.",
+        )
+
+
+class AgentMessages(ApiView):
+    """GET of the path that `send` answers POST on; see `messages` in urls.py."""
+
+    def get(self, request: Request, agent_id: str) -> Response:
+        principal, query = self.principal(request), request.query_params
+        place = default_conversation(principal, agent_id)
+        if conversation_id := query.get("conversation_id"):
+            place = conversation(principal, conversation_id, agent_id)
+        return answer(message_page(place, query))
+
+
+class ConversationMessages(ApiView):
+    def get(self, request: Request, conversation_id: str) -> Response:
+        principal, query = self.principal(request), request.query_params
+        return answer(message_page(conversation(principal, conversation_id, query.get("agent_id")), query))
+
+
+def message_page(place: Conversation, query: Any) -> list[dict[str, Any]]:
+    """Messages of one conversation. Without an order: the newest page, oldest first."""
+    options: dict[str, Any] = {
+        name: query[name] for name in ("assistant_message_tool_name", "assistant_message_tool_kwarg") if name in query
+    }
+    options["use_assistant_message"] = flag(query, "use_assistant_message") is not False
+    options["include_return_message_types"] = query.getlist("include_return_message_types")
+    rows = newest_page(Message.objects.filter(conversation=place), query, key=("seq",))
+    return shown(rows, View.of(options))
+
+
+class Cancel(ApiView):
+    """Cancel the runs that are named, or all of the agent that have not ended."""
+
+    def post(self, request: Request, agent_id: str) -> Response:
+        principal = self.principal(request)
+        agent = one(principal, Agent, agent_id)
+        named = request.data.get("run_ids") if isinstance(request.data, dict) else None
+        if named is not None and not (isinstance(named, list) and all(isinstance(id, str) for id in named)):
+            raise InvalidRequest([{"loc": ["body", "run_ids"], "msg": "Should be a list of ids", "type": "list_type"}])
+        runs = owned(principal, Run).filter(agent=agent)
+        if named:
+            ids = [one(principal, Run, id, runs).id for id in named]
+        else:
+            # The last first, so that none is begun while the others are cancelled.
+            ids = list(runs.exclude(status__in=TERMINAL).order_by("-seq").values_list("id", flat=True))
+        if not ids:
+            raise Conflict(f"Agent {agent_id} has no active run to cancel.")
+        return answer({id: _cancelled(id) for id in ids})
+
+
+class CancelConversation(ApiView):
+    def post(self, request: Request, conversation_id: str) -> Response:
+        principal = self.principal(request)
+        place = conversation(principal, conversation_id, request.query_params.get("agent_id"))
+        ids = list(place.runs.exclude(status__in=TERMINAL).order_by("-seq").values_list("id", flat=True))
+        if not ids:
+            raise Conflict(f"Conversation {conversation_id} has no active run to cancel.")
+        return answer({id: _cancelled(id) for id in ids})
+
+
+def _cancelled(run_id: str) -> str:
+    """A run that a worker holds will be cancelled in a moment; one that had ended says how."""
+    run = cancel(run_id, wires())
+    return run.status if run.is_terminal else "cancelled"
+
+
+@post
+async def resume(request: HttpRequest, run_id: str) -> HttpResponseBase:
+    """A run's stream again, from behind `starting_after`. Any run can be resumed, and as long as it is kept."""
+    body = json_body(request)
+    after = body.get("starting_after") or 0
+    if not isinstance(after, int) or isinstance(after, bool) or after < 0:
+        raise invalid(["body", "starting_after"], "Should be a number of an event, or 0", "int_type")
+
+    def find() -> Run:
+        return one(principal_of(request.headers.get("Authorization")), Run, run_id)
+
+    run = await in_thread(find)
+    pings = bool(body.get("include_pings"))
+    return event_stream(run.id, after=after, tokens=body.get("stream_tokens") is not False, pings=pings, greet=False)

@@ -1,0 +1,79 @@
+"""Reading a request: ids, numbers and JSON bodies, each fault told with its place."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from accounts.fields import ID_PATTERN
+from agents.errors import NotServed, invalid
+
+MAX_BODY = 1_000_000
+
+
+def checked_id(kind: str, value: str, loc: tuple[str, ...] | None = None) -> str:
+    """An id in its strict form, `<kind>-<uuid4>`."""
+    pattern = ID_PATTERN.format(prefix=kind)
+    if not re.fullmatch(pattern, value):
+        raise invalid(loc or ("path", f"{kind}_id"), f"Should have the form {kind}-<uuid4>", "string_pattern_mismatch")
+    return value
+
+
+def json_body(request: HttpRequest) -> dict[str, Any]:
+    """The body as an object; an empty body counts as {}."""
+    raw = request.body
+    if len(raw) > MAX_BODY:
+        raise invalid(["body"], f"The body may have {MAX_BODY} bytes", "too_long")
+    if not raw:
+        return {}
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise invalid(["body"], f"JSON decode error: {error}", "json_invalid") from None
+    if not isinstance(body, dict):
+        raise invalid(["body"], "Should be an object", "model_type")
+    return body
+
+
+def flag(query: Mapping[str, str], name: str) -> bool | None:
+    value = query.get(name)
+    if value is None:
+        return None
+    if value.lower() not in ("true", "false", "1", "0"):
+        raise invalid(["query", name], "Should be true or false", "bool_parsing")
+    return value.lower() in ("true", "1")
+
+
+def integer(query: Mapping[str, str], name: str, default: int, minimum: int = 0) -> int:
+    value = query.get(name)
+    if value is None:
+        return default
+    if not re.fullmatch(r"-?\d{1,12}", value):
+        raise invalid(["query", name], "Should be a whole number", "int_parsing")
+    if int(value) < minimum:
+        raise invalid(["query", name], f"Should be at least {minimum}", "greater_than_equal")
+    return int(value)
+
+
+def choice(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str | None:
+    value = query.get(name)
+    if value is not None and value not in choices:
+        raise invalid(["query", name], f"Should be one of {', '.join(choices)}", "enum")
+    return value
+
+
+def refuse(body: Mapping[str, Any], *names: str) -> None:
+    """Fields of the contract that ask for something this server does not do."""
+    asked = [name for name in names if body.get(name)]
+    if asked:
+        raise NotServed(f"This server does not serve {', '.join(asked)}. Leave it out.")
+
+
+def string(body: Mapping[str, Any], name: str, problems: list[dict[str, Any]]) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        problems.append({"loc": ["body", name], "msg": "Should be a string", "type": "string_type"})
+        return None
+    return value

@@ -1,0 +1,98 @@
+"""Runs and their steps, to look at; cancelling is beside the messages."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents.api.pages import page
+from agents.api.requests import checked_id, flag
+from agents.api.scope import one, owned
+from agents.api.shapes import run_shape, step_shape
+from agents.api.views import ApiView, answer
+from agents.errors import invalid
+from agents.events import usage_of
+from agents.models import TERMINAL, Message, Run, Step
+from agents.wire import View, shown
+
+_STATUSES = {
+    "created": {"status": "queued", "claims": 0},
+    "completed": {"status": "completed"},
+    "failed": {"status": "failed"},
+    "cancelled": {"status": "cancelled"},
+}
+
+
+class Runs(ApiView):
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        rows = owned(self.principal(request), Run).select_related("conversation").defer("input")
+        agents = [*query.getlist("agent_ids"), *query.getlist("agent_id")]
+        if agents:
+            rows = rows.filter(agent_id__in=agents)
+        if conversation_id := query.get("conversation_id"):
+            rows = rows.filter(conversation_id=conversation_id)
+        if stop_reason := query.get("stop_reason"):
+            rows = rows.filter(stop_reason=stop_reason)
+        if (background := flag(query, "background")) is not None:
+            rows = rows.filter(background=background)
+        if flag(query, "active"):
+            rows = rows.exclude(status__in=TERMINAL)
+        if statuses := query.getlist("statuses"):
+            rows = _of_statuses(rows, statuses)
+        return answer([run_shape(run, run.conversation.is_default) for run in page(rows, query, limit=100)])
+
+
+class OneRun(ApiView):
+    def get(self, request: Request, run_id: str) -> Response:
+        run = one(self.principal(request), Run, run_id)
+        return answer(run_shape(run, run.conversation.is_default))
+
+
+class RunMessages(ApiView):
+    def get(self, request: Request, run_id: str) -> Response:
+        run = one(self.principal(request), Run, run_id)
+        rows = Message.objects.filter(run=run)
+        return answer(
+            shown(page(rows, request.query_params, key=("seq",), limit=100, order="asc"), View.of(run.options))
+        )
+
+
+class RunSteps(ApiView):
+    def get(self, request: Request, run_id: str) -> Response:
+        run = one(self.principal(request), Run, run_id)
+        rows = page(Step.objects.filter(run=run), request.query_params, key=("no",), limit=100, order="asc")
+        return answer([step_shape(step) for step in rows])
+
+
+class RunUsage(ApiView):
+    def get(self, request: Request, run_id: str) -> Response:
+        usage = usage_of(one(self.principal(request), Run, run_id))
+        return answer(
+            {
+                "completion_tokens": usage["completion_tokens"],
+                "prompt_tokens": usage["prompt_tokens"],
+                "total_tokens": usage["total_tokens"],
+                "completion_tokens_details": {"reasoning_tokens": usage["reasoning_tokens"]},
+                "prompt_tokens_details": {
+                    "cached_tokens": usage["cached_input_tokens"],
+                    "cache_read_tokens": usage["cached_input_tokens"],
+                    "cache_creation_tokens": usage["cache_write_tokens"],
+                },
+            }
+        )
+
+
+class OneStep(ApiView):
+    def get(self, request: Request, step_id: str) -> Response:
+        return answer(step_shape(one(self.principal(request), Step, checked_id("step", step_id))))
+
+
+def _of_statuses(rows, statuses: list[str]):
+    found = rows.none()
+    for status in statuses:
+        if status == "running":
+            found |= rows.filter(status="running") | rows.filter(status="queued", claims__gt=0)
+        elif status in _STATUSES:
+            found |= rows.filter(**_STATUSES[status])
+        else:
+            raise invalid(["query", "statuses"], "Should be of created, running, completed, failed, cancelled", "enum")
+    return found

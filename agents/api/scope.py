@@ -1,0 +1,54 @@
+"""Every query starts here: the rows of the organization that asks. Another's row is not found, as if it never was."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+
+from accounts.keys import Principal
+from agents.api.requests import checked_id
+from agents.errors import NotFound
+from agents.models import Agent, Conversation, Run, Step
+from memory.models import Block
+from tools.models import Tool
+
+KINDS: dict[type, tuple[str, str]] = {
+    Agent: ("agent", "Agent"),
+    Block: ("block", "Block"),
+    Conversation: ("conv", "Conversation"),
+    Run: ("run", "Run"),
+    Step: ("step", "Step"),
+    Tool: ("tool", "Tool"),
+}
+
+
+def owned(principal: Principal, model: Any) -> QuerySet[Any]:
+    return model.objects.filter(organization_id=principal.organization_id)
+
+
+def one(principal: Principal, model: Any, id: str, rows: QuerySet[Any] | None = None) -> Any:
+    """The row of this id, of `rows` or of all that the principal may see. Raises NotFound, or InvalidRequest."""
+    kind, name = KINDS[model]
+    checked_id(kind, id)
+    found = (owned(principal, model) if rows is None else rows).filter(pk=id).first()
+    if found is None:
+        raise NotFound(name, id)
+    return found
+
+
+def default_conversation(principal: Principal, agent_id: str) -> Conversation:
+    """The agent's own thread. Raises NotFound for the agent."""
+    checked_id("agent", agent_id)
+    conversations = owned(principal, Conversation).select_related("agent")
+    found = conversations.filter(agent_id=agent_id, is_default=True).first()
+    if found is None:
+        raise NotFound("Agent", agent_id)
+    return found
+
+
+def conversation(principal: Principal, id: str, agent_id: str | None = None) -> Conversation:
+    """A conversation by id; `default` is the own thread of `agent_id`, and an agent's id means the same."""
+    if id == "default" and agent_id:
+        return default_conversation(principal, agent_id)
+    if id.startswith("agent-"):
+        return default_conversation(principal, id)
+    return one(principal, Conversation, id, owned(principal, Conversation).select_related("agent"))

@@ -1,0 +1,239 @@
+"""What clients may send to make or change agents and blocks. Unknown fields are ignored, as the contract has it."""
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+from agents.api.shapes import AGENT_ORIGIN, BLOCK_ORIGIN
+from agents.models import Agent
+from memory.models import DEFAULT_BLOCK_LIMIT
+
+LABEL = re.compile(r"[a-zA-Z0-9_/-]+")
+RULE_TYPES = (
+    "constrain_child_tools",
+    "conditional",
+    "continue_loop",
+    "run_first",
+    "max_count_per_step",
+    "parent_last_tool",
+    "required_before_exit",
+    "requires_approval",
+    "exit_loop",
+)
+
+
+class Text(serializers.CharField):
+    """Any text at all: white space is kept, NUL is replaced when it is stored."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**{"trim_whitespace": False, "allow_blank": True} | kwargs)
+        self.validators = [v for v in self.validators if type(v).__name__ not in _REFUSED_VALIDATORS]
+
+    def to_internal_value(self, data: Any) -> str:
+        # DRF would turn numbers into text; the contract says string.
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return data
+
+
+_REFUSED_VALIDATORS = ("ProhibitNullCharactersValidator", "ProhibitSurrogateCharactersValidator")
+
+
+class Label(Text):
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not LABEL.fullmatch(text):
+            raise serializers.ValidationError("A label has letters, digits, '_', '-' and '/' only")
+        return text
+
+
+class Strings(serializers.ListField):
+    def __init__(self, **kwargs: Any):
+        super().__init__(child=Text(), **kwargs)
+
+
+class Object(serializers.JSONField):
+    """A JSON object."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("Should be an object")
+        return data
+
+
+class Rules(serializers.ListField):
+    def __init__(self, **kwargs: Any):
+        super().__init__(child=Object(), **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
+        rules = super().to_internal_value(data)
+        for rule in rules:
+            if not isinstance(rule.get("tool_name"), str) or rule.get("type") not in RULE_TYPES:
+                raise serializers.ValidationError(f"A rule has a tool_name, and a type of {', '.join(RULE_TYPES)}")
+        return rules
+
+
+class BlockFields(serializers.Serializer):
+    """The fields of a block; a PATCH sends some of them."""
+
+    label = Label()
+    value = Text()
+    limit = serializers.IntegerField(min_value=1, max_value=2_000_000_000, default=DEFAULT_BLOCK_LIMIT)
+    description = Text(allow_null=True, required=False)
+    read_only = serializers.BooleanField(default=False)
+    hidden = serializers.BooleanField(allow_null=True, required=False)
+    tags = Strings(allow_null=True, required=False)
+    metadata = Object(allow_null=True, required=False)
+    project_id = Text(allow_null=True, required=False)
+    template_name = Text(allow_null=True, required=False)
+    is_template = serializers.BooleanField(required=False)
+    template_id = Text(allow_null=True, required=False)
+    base_template_id = Text(allow_null=True, required=False)
+    deployment_id = Text(allow_null=True, required=False)
+    entity_id = Text(allow_null=True, required=False)
+    preserve_on_migration = serializers.BooleanField(allow_null=True, required=False)
+
+    def columns(self) -> dict[str, Any]:
+        """The validated fields as columns of Block."""
+        columns = _with_origin(self.validated_data, BLOCK_ORIGIN)
+        for name, empty in (("tags", []), ("metadata", {})):
+            if name in columns and columns[name] is None:
+                columns[name] = empty
+        return columns
+
+
+class AgentFields(serializers.Serializer):
+    """What a client may say of an agent, both when it is made and when it is changed."""
+
+    name = Text(required=False, allow_null=True, max_length=200)
+    agent_type = serializers.ChoiceField(choices=Agent.Type.choices, required=False)
+    system = Text(required=False, allow_null=True)
+    description = Text(required=False, allow_null=True)
+    model = Text(required=False, allow_null=True)
+    llm_config = Object(required=False, allow_null=True)
+    model_settings = Object(required=False, allow_null=True)
+    embedding = Text(required=False, allow_null=True)
+    embedding_config = Object(required=False, allow_null=True)
+    context_window_limit = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**31 - 1)
+    max_tokens = serializers.IntegerField(required=False, allow_null=True, min_value=1)
+    parallel_tool_calls = serializers.BooleanField(required=False, allow_null=True)
+    enable_reasoner = serializers.BooleanField(required=False, allow_null=True)
+    reasoning = serializers.BooleanField(required=False, allow_null=True)
+    max_reasoning_tokens = serializers.IntegerField(required=False, allow_null=True, min_value=0)
+    compaction_settings = Object(required=False, allow_null=True)
+    response_format = Object(required=False, allow_null=True)
+    tool_rules = Rules(required=False, allow_null=True)
+    tags = Strings(required=False, allow_null=True)
+    metadata = Object(required=False, allow_null=True)
+    timezone = Text(required=False, allow_null=True, max_length=64)
+    hidden = serializers.BooleanField(required=False, allow_null=True)
+    message_buffer_autoclear = serializers.BooleanField(required=False, allow_null=True)
+    max_files_open = serializers.IntegerField(required=False, allow_null=True, min_value=0)
+    per_file_view_window_char_limit = serializers.IntegerField(required=False, allow_null=True, min_value=0)
+    secrets = Object(required=False, allow_null=True)
+    tool_exec_environment_variables = Object(required=False, allow_null=True)
+    project_id = Text(required=False, allow_null=True)
+    template_id = Text(required=False, allow_null=True)
+    base_template_id = Text(required=False, allow_null=True)
+    deployment_id = Text(required=False, allow_null=True)
+    entity_id = Text(required=False, allow_null=True)
+    block_ids = Strings(required=False, allow_null=True)
+    tool_ids = Strings(required=False, allow_null=True)
+
+    def validate_name(self, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[\w '\-.()]+", value):
+            raise serializers.ValidationError("A name has letters, digits, spaces and _ - ' . ( ) only")
+        return value
+
+    def columns(self) -> dict[str, Any]:
+        """The validated fields as columns of Agent; what is null stays as it is."""
+        given = {name: value for name, value in self.validated_data.items() if value is not None}
+        columns = {name: given[name] for name in _AGENT_COLUMNS if name in given}
+        columns |= _with_origin({name: given[name] for name in AGENT_ORIGIN if name in given}, AGENT_ORIGIN)
+        if "model" not in columns and (handle := _handle(given.get("llm_config"))):
+            columns["model"] = handle
+        if "embedding" not in columns and (handle := (given.get("embedding_config") or {}).get("handle")):
+            columns["embedding"] = handle
+        if settings := _model_settings(given):
+            columns["model_settings"] = settings
+        return columns
+
+    def secret_values(self) -> dict[str, str] | None:
+        given = self.validated_data
+        chosen = (
+            given.get("secrets") if given.get("secrets") is not None else given.get("tool_exec_environment_variables")
+        )
+        return None if chosen is None else {str(name): str(value) for name, value in chosen.items()}
+
+
+class NewAgent(AgentFields):
+    memory_blocks = BlockFields(many=True, required=False, allow_null=True)
+    tools = Strings(required=False, allow_null=True)
+    include_base_tools = serializers.BooleanField(default=True, allow_null=True)
+    include_base_tool_rules = serializers.BooleanField(default=True, allow_null=True)
+    initial_message_sequence = serializers.ListField(child=Object(), required=False, allow_null=True)
+
+    def validate_memory_blocks(self, blocks: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        labels = [block["label"] for block in blocks or ()]
+        if len(set(labels)) < len(labels):
+            raise serializers.ValidationError("Each block of an agent has a label of its own")
+        return blocks
+
+    def block_columns(self) -> list[dict[str, Any]]:
+        made = []
+        for index in range(len(self.validated_data.get("memory_blocks") or ())):
+            one = BlockFields(data=self.initial_data["memory_blocks"][index])
+            one.is_valid(raise_exception=True)
+            made.append(one.columns())
+        return made
+
+
+_AGENT_COLUMNS = (
+    "name",
+    "agent_type",
+    "system",
+    "description",
+    "model",
+    "model_settings",
+    "embedding",
+    "context_window_limit",
+    "compaction_settings",
+    "response_format",
+    "tool_rules",
+    "tags",
+    "metadata",
+    "timezone",
+    "hidden",
+    "message_buffer_autoclear",
+    "max_files_open",
+    "per_file_view_window_char_limit",
+)
+
+
+def _with_origin(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Ids of templates and projects mean nothing to the server: they are kept together, for the client."""
+    origin = {name: fields[name] for name in names if name in fields}
+    rest = {name: value for name, value in fields.items() if name not in names}
+    return rest | ({"labels_of_origin": origin} if origin else {})
+
+
+def _handle(config: dict[str, Any] | None) -> str | None:
+    if not config:
+        return None
+    if config.get("handle"):
+        return str(config["handle"])
+    provider, model = config.get("provider_name") or config.get("model_endpoint_type"), config.get("model")
+    return f"{provider}/{model}" if provider and model else None
+
+
+def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """The older single fields, told in the words of `model_settings`, which has the last word."""
+    settings: dict[str, Any] = {}
+    if "max_tokens" in given:
+        settings["max_output_tokens"] = given["max_tokens"]
+    if "parallel_tool_calls" in given:
+        settings["parallel_tool_calls"] = given["parallel_tool_calls"]
+    if given.get("enable_reasoner") and given.get("max_reasoning_tokens"):
+        settings["thinking"] = {"type": "enabled", "budget_tokens": given["max_reasoning_tokens"]}
+    return settings | given.get("model_settings", {})

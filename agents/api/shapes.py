@@ -1,0 +1,362 @@
+"""Rows -> the API's objects. Every field of the contract is sent, nulls included."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.db.models import Q
+
+from accounts.sealing import unseal
+from agents.llm.registry import context_window
+from agents.loading import context_messages
+from agents.models import Agent, Conversation, Message, Run, Step
+from memory.models import Block, Passage
+from tools.models import Tool
+
+Shape = dict[str, Any]
+
+BLOCK_ORIGIN = (
+    "project_id",
+    "template_name",
+    "is_template",
+    "template_id",
+    "base_template_id",
+    "deployment_id",
+    "entity_id",
+    "preserve_on_migration",
+)
+AGENT_ORIGIN = ("project_id", "template_id", "base_template_id", "deployment_id", "entity_id")
+
+_ENDPOINT_TYPES = {"demo": "openai", "lmstudio": "lmstudio"}
+
+
+def moment(value: datetime | None) -> str | None:
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value else None
+
+
+def block_shape(block: Block) -> Shape:
+    origin = {"is_template": False, "preserve_on_migration": False} | block.labels_of_origin
+    return {
+        "id": block.id,
+        "value": block.value,
+        "limit": block.limit,
+        "label": block.label,
+        "read_only": block.read_only,
+        "description": block.description,
+        "metadata": block.metadata,
+        "hidden": block.hidden,
+        "tags": block.tags,
+        "created_by_id": block.created_by_id,
+        "last_updated_by_id": block.last_updated_by_id,
+    } | {name: origin.get(name) for name in BLOCK_ORIGIN}
+
+
+def tool_shape(tool: Tool) -> Shape:
+    return {
+        "id": tool.id,
+        "tool_type": tool.tool_type,
+        "description": tool.description,
+        "source_type": "python",
+        "name": tool.name,
+        "tags": tool.tags,
+        "source_code": None,
+        "json_schema": tool.json_schema,
+        "args_json_schema": None,
+        "return_char_limit": tool.return_char_limit,
+        "pip_requirements": None,
+        "npm_requirements": None,
+        "default_requires_approval": None,
+        "enable_parallel_execution": tool.enable_parallel_execution,
+        "created_by_id": None,
+        "last_updated_by_id": None,
+        "metadata_": {},
+        "project_id": None,
+    }
+
+
+def passage_shape(passage: Passage) -> Shape:
+    return {
+        "id": passage.id,
+        "text": passage.text,
+        "embedding": None,
+        "embedding_config": None,
+        "archive_id": passage.archive_id,
+        "created_at": moment(passage.created_at),
+        "updated_at": moment(passage.created_at),
+        "created_by_id": None,
+        "last_updated_by_id": None,
+        "file_id": None,
+        "file_name": None,
+        "source_id": None,
+        "is_deleted": False,
+        "metadata": passage.metadata,
+        "tags": passage.tags,
+    }
+
+
+def conversation_shape(conversation: Conversation, message_ids: Sequence[str]) -> Shape:
+    return {
+        "id": conversation.id,
+        "agent_id": conversation.agent_id,
+        "archived": conversation.archived_at is not None,
+        "archived_at": moment(conversation.archived_at),
+        "context_window_limit": conversation.context_window_limit,
+        "created_at": moment(conversation.created_at),
+        "updated_at": moment(conversation.updated_at),
+        "created_by_id": conversation.created_by_id,
+        "last_updated_by_id": conversation.created_by_id,
+        "description": conversation.description,
+        "in_context_message_ids": list(message_ids),
+        "last_message_at": moment(conversation.last_message_at),
+        "model": conversation.model,
+        "model_settings": conversation.model_settings,
+        "summary": conversation.summary,
+        "isolated_block_ids": [],
+    }
+
+
+def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str], last: Run | None) -> Shape:
+    origin = agent.labels_of_origin
+    return {
+        "id": agent.id,
+        "name": agent.name,
+        "agent_type": agent.agent_type,
+        "system": agent.system,
+        "description": agent.description,
+        "metadata": agent.metadata,
+        "model": agent.model,
+        "embedding": agent.embedding,
+        "model_settings": model_settings_shape(agent),
+        "llm_config": llm_config_shape(agent),
+        "embedding_config": embedding_config_shape(agent.embedding),
+        "compaction_settings": agent.compaction_settings,
+        "response_format": agent.response_format,
+        "tool_rules": agent.tool_rules,
+        "message_ids": list(message_ids),
+        "memory": {
+            "agent_type": agent.agent_type,
+            "git_enabled": False,
+            "blocks": relations.blocks,
+            "file_blocks": [],
+            "prompt_template": "",
+        },
+        "blocks": relations.blocks,
+        "tools": relations.tools,
+        "sources": [],
+        "tags": relations.tags,
+        "tool_exec_environment_variables": relations.secrets,
+        "secrets": relations.secrets,
+        "identity_ids": [],
+        "identities": [],
+        "pending_approval": None,
+        "message_buffer_autoclear": agent.message_buffer_autoclear,
+        "enable_sleeptime": None,
+        "multi_agent_group": None,
+        "managed_group": None,
+        "last_run_completion": moment(last.completed_at) if last else None,
+        "last_run_duration_ms": _milliseconds(last),
+        "last_stop_reason": last.stop_reason if last else None,
+        "timezone": agent.timezone,
+        "max_files_open": agent.max_files_open,
+        "per_file_view_window_char_limit": agent.per_file_view_window_char_limit,
+        "hidden": agent.hidden,
+        "created_by_id": agent.created_by_id,
+        "last_updated_by_id": agent.last_updated_by_id,
+        "created_at": moment(agent.created_at),
+        "updated_at": moment(agent.updated_at),
+    } | {name: origin.get(name) for name in AGENT_ORIGIN}
+
+
+class Relations:
+    """What belongs to an agent, as far as the client asked for it (`include`); the rest stays empty."""
+
+    def __init__(self, agent: Agent, include: frozenset[str] | None):
+        """`include` None: all of it. Uses what was prefetched."""
+
+        def wanted(name: str) -> bool:
+            return include is None or f"agent.{name}" in include
+
+        self.blocks = [block_shape(block) for block in agent.blocks.all()] if wanted("blocks") else []
+        self.tools = [tool_shape(tool) for tool in agent.tools.all()] if wanted("tools") else []
+        self.tags = agent.tags if wanted("tags") else []
+        self.secrets = _secrets(agent) if wanted("secrets") else []
+
+
+def _secrets(agent: Agent) -> list[Shape]:
+    """The names only: what a secret is leaves the server for no one but the tools."""
+    return [
+        {"agent_id": agent.id, "key": key, "value": "", "id": None, "description": None, "value_enc": None}
+        | {"created_at": None, "updated_at": None, "created_by_id": None, "last_updated_by_id": None}
+        for key in unseal(agent.sealed_secrets)
+    ]
+
+
+def _milliseconds(run: Run | None) -> int | None:
+    if run is None or run.completed_at is None:
+        return None
+    return int((run.completed_at - run.created_at).total_seconds() * 1000)
+
+
+def model_settings_shape(agent: Agent) -> Shape:
+    provider = agent.model.partition("/")[0]
+    base: Shape = {"max_output_tokens": 16_384, "parallel_tool_calls": True, "temperature": 1.0}
+    if provider == "anthropic":
+        base |= {"provider_type": "anthropic", "thinking": {"type": "disabled"}, "response_format": None}
+    else:
+        base |= {
+            "provider_type": "openai",
+            "reasoning": {"reasoning_effort": "minimal"},
+            "response_format": None,
+            "strict": False,
+        }
+    return base | agent.model_settings
+
+
+def llm_config_shape(agent: Agent) -> Shape:
+    provider, _, model = agent.model.partition("/")
+    settings = model_settings_shape(agent)
+    return {
+        "model": model,
+        "display_name": None,
+        "model_endpoint_type": _ENDPOINT_TYPES.get(provider, provider),
+        "model_endpoint": None,
+        "provider_name": provider,
+        "provider_category": "base",
+        "model_wrapper": None,
+        "context_window": agent.context_window_limit or context_window(agent.model),
+        "put_inner_thoughts_in_kwargs": agent.agent_type != Agent.Type.LETTA_V1,
+        "handle": agent.model,
+        "temperature": settings["temperature"],
+        "max_tokens": settings["max_output_tokens"],
+        "enable_reasoner": (settings.get("thinking") or {}).get("type") == "enabled",
+        "reasoning_effort": (agent.model_settings.get("reasoning") or {}).get("reasoning_effort"),
+        "max_reasoning_tokens": (settings.get("thinking") or {}).get("budget_tokens") or 0,
+        "effort": settings.get("effort"),
+        "frequency_penalty": None,
+        "compatibility_type": None,
+        "verbosity": settings.get("verbosity"),
+        "tier": None,
+        "parallel_tool_calls": settings["parallel_tool_calls"],
+        "response_format": agent.response_format,
+        "strict": bool(settings.get("strict")),
+        "return_logprobs": False,
+        "top_logprobs": None,
+        "return_token_ids": False,
+        "tool_call_parser": None,
+    }
+
+
+def embedding_config_shape(handle: str | None) -> Shape | None:
+    if not handle:
+        return None
+    provider, _, model = handle.partition("/")
+    return {
+        "embedding_endpoint_type": provider,
+        "embedding_endpoint": None,
+        "embedding_model": model,
+        "embedding_dim": None,
+        "embedding_chunk_size": 300,
+        "handle": handle,
+        "batch_size": 32,
+        "azure_endpoint": None,
+        "azure_version": None,
+        "azure_deployment": None,
+    }
+
+
+_RUN_STATUS = {"queued": "created"}
+
+
+def run_shape(run: Run, is_default: bool) -> Shape:
+    options: Mapping[str, Any] = run.options
+    # Between its steps a run is queued in the database, but for the client it has been running since its first claim.
+    status = "running" if run.claims and run.status == Run.Status.QUEUED else _RUN_STATUS.get(run.status, run.status)
+    finished = run.completed_at
+    return {
+        "id": run.id,
+        "status": status,
+        "created_at": moment(run.created_at),
+        "completed_at": moment(finished),
+        "agent_id": run.agent_id,
+        "conversation_id": None if is_default else run.conversation_id,
+        "base_template_id": None,
+        "background": run.background,
+        "metadata": {"run_type": run.kind}
+        | ({"error": {"type": run.error_code, "detail": run.error_message}} if run.error_code else {}),
+        "request_config": {
+            "use_assistant_message": options.get("use_assistant_message", True),
+            "assistant_message_tool_name": options.get("assistant_message_tool_name", "send_message"),
+            "assistant_message_tool_kwarg": options.get("assistant_message_tool_kwarg", "message"),
+            "include_return_message_types": options.get("include_return_message_types"),
+        },
+        "stop_reason": run.stop_reason,
+        "callback_url": None,
+        "callback_sent_at": None,
+        "callback_status_code": None,
+        "callback_error": None,
+        "ttft_ns": None,
+        "total_duration_ns": int((finished - run.created_at).total_seconds() * 1e9) if finished else None,
+    }
+
+
+_STEP_STATUS = {
+    Step.Status.OPEN: "pending",
+    Step.Status.RESPONDED: "pending",
+    Step.Status.COMMITTED: "success",
+    Step.Status.ABORTED: "failed",
+}
+
+
+def step_shape(step: Step) -> Shape:
+    provider, _, model = step.model.partition("/")
+    status = "cancelled" if step.stop_reason == "cancelled" else _STEP_STATUS[Step.Status(step.status)]
+    return {
+        "id": step.id,
+        "origin": None,
+        "organization_id": step.organization_id,
+        "provider_id": None,
+        "run_id": step.run_id,
+        "agent_id": step.agent_id,
+        "provider_name": provider or None,
+        "provider_category": "base",
+        "model": model or None,
+        "model_handle": step.model or None,
+        "model_endpoint": None,
+        "context_window_limit": step.context_window,
+        "completion_tokens": step.completion_tokens,
+        "prompt_tokens": step.prompt_tokens,
+        "total_tokens": step.prompt_tokens + step.completion_tokens,
+        "cached_input_tokens": step.cached_tokens,
+        "cache_write_tokens": step.cache_write_tokens,
+        "reasoning_tokens": step.reasoning_tokens,
+        "completion_tokens_details": {"reasoning_tokens": step.reasoning_tokens},
+        "prompt_tokens_details": {
+            "cached_tokens": step.cached_tokens,
+            "cache_read_tokens": step.cached_tokens,
+            "cache_creation_tokens": step.cache_write_tokens,
+        },
+        "stop_reason": step.stop_reason,
+        "tags": [],
+        "tid": None,
+        "trace_id": None,
+        "request_id": None,
+        "messages": [],
+        "feedback": None,
+        "project_id": None,
+        "error_type": step.error_code,
+        "error_data": {"message": step.error_message} if step.error_message else None,
+        "status": status,
+    }
+
+
+def context_ids(conversations: Collection[Conversation]) -> dict[str, list[str]]:
+    """The ids of the messages in context, by conversation, in the order in which the model sees them."""
+    found: dict[str, list[str]] = {conversation.id: [] for conversation in conversations}
+    wanted = reduce(or_, map(context_messages, conversations), Q(pk__in=[]))
+    for message_id, conversation_id in (
+        Message.objects.filter(wanted).order_by("seq").values_list("id", "conversation_id")
+    ):
+        found[conversation_id].append(message_id)
+    return found

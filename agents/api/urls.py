@@ -1,0 +1,68 @@
+"""The paths of the API. Each answers with and without a slash at its end."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import URLPattern, re_path
+from django.views.decorators.csrf import csrf_exempt
+
+from agents.api import agents, blocks, conversations, messages, runs, tools
+from agents.api.views import Health
+
+AGENT, BLOCK, TOOL, RUN = (rf"(?P<{kind}_id>[^/]+)" for kind in ("agent", "block", "tool", "run"))
+CONVERSATION = r"(?P<conversation_id>[^/]+)"
+
+
+def at(route: str, view: Any) -> URLPattern:
+    return re_path(rf"^{route}/?$", view.as_view() if isinstance(view, type) else view)
+
+
+def by_method(post: Callable[..., Any], others: Any) -> Callable[..., Any]:
+    """One path whose POST waits in the event loop, and whose other methods are a DRF view in a thread."""
+    from asgiref.sync import sync_to_async
+
+    other_methods = sync_to_async(others.as_view(), thread_sensitive=True)
+
+    @csrf_exempt
+    async def dispatch(request: HttpRequest, **kwargs: Any) -> Any:
+        return await (post if request.method == "POST" else other_methods)(request, **kwargs)
+
+    return dispatch
+
+
+urlpatterns = [
+    at("health", Health),
+    at("agents", agents.Agents),
+    at(rf"agents/{AGENT}", agents.OneAgent),
+    at(rf"agents/{AGENT}/messages", by_method(messages.send, messages.AgentMessages)),
+    at(rf"agents/{AGENT}/messages/stream", messages.stream),
+    at(rf"agents/{AGENT}/messages/async", messages.send_async),
+    at(rf"agents/{AGENT}/messages/cancel", messages.Cancel),
+    at(rf"agents/{AGENT}/reset-messages", agents.ResetMessages),
+    at(rf"agents/{AGENT}/core-memory/blocks", agents.AgentBlocks),
+    at(rf"agents/{AGENT}/core-memory/blocks/attach/{BLOCK}", agents.AttachBlock),
+    at(rf"agents/{AGENT}/core-memory/blocks/detach/{BLOCK}", agents.DetachBlock),
+    at(rf"agents/{AGENT}/core-memory/blocks/(?P<label>.+?)", agents.AgentBlockByLabel),
+    at(rf"agents/{AGENT}/tools", agents.AgentTools),
+    at(rf"agents/{AGENT}/tools/attach/{TOOL}", agents.AttachTool),
+    at(rf"agents/{AGENT}/tools/detach/{TOOL}", agents.DetachTool),
+    at("blocks", blocks.Blocks),
+    at(rf"blocks/{BLOCK}", blocks.OneBlock),
+    at("tools", tools.Tools),
+    at(rf"tools/{TOOL}", tools.OneTool),
+    at("conversations", conversations.Conversations),
+    at(rf"conversations/{CONVERSATION}", conversations.OneConversation),
+    at(
+        rf"conversations/{CONVERSATION}/messages",
+        by_method(messages.send_to_conversation, messages.ConversationMessages),
+    ),
+    at(rf"conversations/{CONVERSATION}/cancel", messages.CancelConversation),
+    at("runs", runs.Runs),
+    at(rf"runs/{RUN}", runs.OneRun),
+    at(rf"runs/{RUN}/messages", runs.RunMessages),
+    at(rf"runs/{RUN}/steps", runs.RunSteps),
+    at(rf"runs/{RUN}/usage", runs.RunUsage),
+    at(rf"runs/{RUN}/stream", messages.resume),
+    at(r"steps/(?P<step_id>[^/]+)", runs.OneStep),
+]

@@ -1,0 +1,32 @@
+"""What all views of the API share."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.keys import Principal
+
+
+class ApiView(APIView):
+    """A view for whoever holds a key."""
+
+    def principal(self, request: Request) -> Principal:
+        return request.user  # set by the authentication class
+
+
+def answer(body: Any, status: int = 200) -> Response:
+    return Response(body, status=status)
+
+
+class Health(APIView):
+    """`{version, status}`, for anybody."""
+
+    authentication_classes: list[type] = []
+    permission_classes: list[type] = []
+
+    def get(self, request: Request) -> Response:
+        from django.conf import settings
+
+        return Response({"version": settings.VERSION, "status": "ok"})

@@ -1,0 +1,156 @@
+"""How an agent and its conversations come into being, each in one transaction."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+
+from agents.errors import NotFound
+from agents.loading import agent_with_belongings, compiled_prompt, prompt_fingerprint
+from agents.loop.prompts import default_system
+from agents.loop.style import style_for
+from agents.models import Agent, AgentBlock, AgentTool, Conversation, Inbox, Message
+from agents.rows import opening_row
+from memory.models import Block
+from tools import catalog
+from tools.models import Tool
+
+DESCRIPTIONS = {
+    "human": "What you know of the person you talk to: name, circumstances, tastes, whatever makes talk with them easier.",
+    "persona": "Who you are: your name, your manner, and what you keep to in every conversation.",
+}
+
+_ADJECTIVES = [
+    "Amber",
+    "Brisk",
+    "Calm",
+    "Clever",
+    "Daring",
+    "Gentle",
+    "Golden",
+    "Lively",
+    "Mellow",
+    "Nimble",
+    "Patient",
+    "Quiet",
+    "Silver",
+    "Steady",
+    "Sunny",
+]
+_NOUNS = [
+    "Badger",
+    "Beacon",
+    "Brook",
+    "Cedar",
+    "Comet",
+    "Falcon",
+    "Harbor",
+    "Heron",
+    "Lantern",
+    "Maple",
+    "Otter",
+    "Pebble",
+    "River",
+    "Sparrow",
+    "Willow",
+]
+
+
+@transaction.atomic
+def create_agent(
+    organization_id: str,
+    *,
+    actor_id: str | None = None,
+    blocks: Sequence[dict[str, Any]] = (),
+    block_ids: Sequence[str] = (),
+    tool_names: Sequence[str] = (),
+    tool_ids: Sequence[str] = (),
+    include_base_tools: bool = True,
+    include_base_tool_rules: bool = True,
+    opening: Sequence[dict[str, Any]] = (),
+    **fields: Any,
+) -> Agent:
+    """A new agent with its blocks, tools and default conversation. Raises NotFound for ids of nothing.
+
+    blocks   fields of blocks that are made with it; `block_ids` are attached
+    opening  [{role, content}] that its conversation begins with
+    fields   columns of Agent
+    """
+    agent_type = fields.setdefault("agent_type", Agent.Type.LETTA_V1)
+    style = style_for(agent_type)
+    fields["name"] = fields.get("name") or f"{random.choice(_ADJECTIVES)}{random.choice(_NOUNS)}"
+    fields["system"] = fields.get("system") or default_system(agent_type)
+    base_tools = style.tools if include_base_tools else ()
+    rules = list(fields.pop("tool_rules", None) or ())
+    if include_base_tools and include_base_tool_rules:
+        rules += [dict(rule) for rule in style.rules if rule not in rules]
+    agent = Agent.objects.create(
+        organization_id=organization_id,
+        tool_rules=rules,
+        created_by_id=actor_id,
+        last_updated_by_id=actor_id,
+        **fields,
+    )
+    attach_blocks(agent, [create_block(organization_id, actor_id, **block) for block in blocks])
+    attach_blocks(agent, found(Block, organization_id, block_ids, "Block"))
+    attach_tools(agent, catalog.named(organization_id, base_tools))
+    attach_tools(agent, named_tools(organization_id, tool_names))
+    attach_tools(agent, found(Tool, organization_id, tool_ids, "Tool"))
+    create_conversation(agent, actor_id=actor_id, is_default=True, opening=opening)
+    return agent
+
+
+@transaction.atomic
+def create_conversation(
+    agent: Agent, *, actor_id: str | None = None, opening: Sequence[dict[str, Any]] = (), **fields: Any
+) -> Conversation:
+    conversation = Conversation.objects.create(
+        organization_id=agent.organization_id,
+        agent=agent,
+        created_by_id=actor_id,
+        next_seq=2 + len(opening),
+        context_from=2,
+        **fields,
+    )
+    Inbox.objects.create(conversation=conversation)
+    loaded = agent_with_belongings(agent.id)
+    text = compiled_prompt(loaded, conversation, len(opening))
+    rows = [Message(seq=1, role="system", content={"text": text, "inputs": prompt_fingerprint(loaded)})]
+    rows += [opening_row(message, seq=2 + index) for index, message in enumerate(opening)]
+    for row in rows:
+        row.organization_id, row.agent_id, row.conversation_id = agent.organization_id, agent.id, conversation.id
+    Message.objects.bulk_create(rows)
+    return conversation
+
+
+def create_block(organization_id: str, actor_id: str | None = None, **fields: Any) -> Block:
+    fields["description"] = fields.get("description") or DESCRIPTIONS.get(fields.get("label", ""))
+    return Block.objects.create(
+        organization_id=organization_id, created_by_id=actor_id, last_updated_by_id=actor_id, **fields
+    )
+
+
+def attach_blocks(agent: Agent, blocks: Sequence[Block]) -> None:
+    AgentBlock.objects.bulk_create((AgentBlock(agent=agent, block=block) for block in blocks), ignore_conflicts=True)
+
+
+def attach_tools(agent: Agent, tools: Sequence[Tool]) -> None:
+    AgentTool.objects.bulk_create((AgentTool(agent=agent, tool=tool) for tool in tools), ignore_conflicts=True)
+
+
+def found(model: Any, organization_id: str, ids: Sequence[str], kind: str) -> list[Any]:
+    """The rows of these ids, in their order. Raises NotFound for the first that is not this organization's."""
+    rows = {row.id: row for row in model.objects.filter(organization_id=organization_id, id__in=ids)} if ids else {}
+    for id in ids:
+        if id not in rows:
+            raise NotFound(kind, id)
+    return [rows[id] for id in dict.fromkeys(ids)]
+
+
+def named_tools(organization_id: str, names: Sequence[str]) -> list[Tool]:
+    tools = catalog.named(organization_id, names)
+    missing = set(names) - {tool.name for tool in tools}
+    if missing:
+        raise NotFound("Tool", sorted(missing)[0])
+    return tools

@@ -1,0 +1,111 @@
+"""The numbered events of a run.
+
+Every event has a number, strictly increasing within its run, with gaps: the high part counts the claims of the run,
+the low part the events of one claim. Durable events (everything but token deltas) are made again from the rows at any
+time, with the same numbers.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Count, Max, Sum
+
+from agents.models import Message, Run, Step
+from agents.wire import View, Wire, parts, stop_event, usage_event
+
+CLAIM = 1 << 20
+
+FAILURES: dict[str, tuple[str, str]] = {
+    # code of the run -> (error_type on the wire, what a client is told)
+    "rate_limit": ("llm_rate_limit", "The model's provider is limiting our rate. Wait before the next request."),
+    "quota": ("llm_insufficient_credits", "The account at the model's provider has no credit left."),
+    "provider_quota": ("llm_insufficient_credits", "The account at the model's provider has no credit left."),
+    "authentication": ("llm_authentication", "The model's provider refused the API key of this server."),
+    "timeout": ("llm_timeout", "The model's provider did not answer in time."),
+    "empty_response": ("llm_empty_response", "The model gave an empty answer, several times."),
+    "bad_request": ("llm_bad_request", "The model's provider refused the request."),
+    "context_overflow": ("context_window_overflow", "The conversation does not fit the model's context window."),
+}
+UNKNOWN_LLM_FAILURE = ("llm_error", "The request to the model failed.")
+INTERNAL_FAILURE = ("internal_error", "The run failed.")
+
+
+def durable_events(run: Run, after: int = 0) -> Iterator[Wire]:
+    """The durable events with a number above `after`, in order. A run that has ended gives its last ones too."""
+    view = View.of(run.options)
+    rows = Message.objects.filter(run_id=run.id, event_seq__isnull=False).order_by("seq")
+    if after:
+        # A message's first number may lie before `after` and its last behind it.
+        rows = rows.filter(event_seq__gt=after - 64)
+    for message in rows:
+        for item in parts(message, view):
+            if item["seq_id"] > after and view.wants(item["message_type"]):
+                yield item
+    if run.is_terminal:
+        yield from (event for event in final_events(run) if event["seq_id"] > after)
+
+
+def final_events(run: Run) -> list[Wire]:
+    """How every run ends: the stop reason, the error if there was one, the usage unless it was cancelled."""
+    seq = run.final_event_seq or 0
+    events = [stop_event(run.stop_reason or "error", seq)]
+    if run.status == Run.Status.FAILED:
+        events.append(error_event(run, seq + 1))
+    elif run.status == Run.Status.COMPLETED:
+        events.append(usage_event(usage_of(run), seq + 1))
+    return events
+
+
+def error_event(run: Run, seq: int | None = None) -> Wire:
+    error_type, message = failure_of(run)
+    return {
+        "message_type": "error_message",
+        "run_id": run.id,
+        "error_type": error_type,
+        "message": message,
+        "detail": run.error_message,
+        "seq_id": seq,
+    }
+
+
+def failure_of(run: Run) -> tuple[str, str]:
+    if run.error_code in FAILURES:
+        return FAILURES[run.error_code]
+    return UNKNOWN_LLM_FAILURE if run.stop_reason == "llm_api_error" else INTERNAL_FAILURE
+
+
+def usage_of(run: Run) -> dict[str, Any]:
+    """Tokens summed over the recorded answers of a run; `context_tokens` is the size of the last."""
+    steps = Step.objects.filter(run_id=run.id, status__in=(Step.Status.COMMITTED, Step.Status.RESPONDED))
+    total = steps.aggregate(
+        completion=Sum("completion_tokens"),
+        prompt=Sum("prompt_tokens"),
+        cached=Sum("cached_tokens"),
+        cache_write=Sum("cache_write_tokens"),
+        reasoning=Sum("reasoning_tokens"),
+        count=Count("id"),
+    )
+    last = steps.order_by("-no").values_list("prompt_tokens", "completion_tokens").first() or (0, 0)
+    prompt, completion = total["prompt"] or 0, total["completion"] or 0
+    return {
+        "completion_tokens": completion,
+        "prompt_tokens": prompt,
+        "total_tokens": prompt + completion,
+        "step_count": total["count"],
+        "run_ids": None,
+        "cached_input_tokens": total["cached"] or 0,
+        "cache_write_tokens": total["cache_write"] or 0,
+        "reasoning_tokens": total["reasoning"] or 0,
+        "context_tokens": sum(last),
+    }
+
+
+def last_numbers(run_ids: list[str]) -> dict[str, int]:
+    """The number of the newest durable event of each run; what a reader asks who hears nothing from Redis."""
+    numbers = dict(
+        Message.objects.filter(run_id__in=run_ids, event_seq__isnull=False)
+        .values_list("run_id")
+        .annotate(last=Max("event_seq"))
+    )
+    ended = Run.objects.filter(id__in=run_ids, final_event_seq__isnull=False).values_list("id", "final_event_seq")
+    return numbers | dict(ended)

@@ -1,0 +1,255 @@
+"""The readers' end of the wire: follow a run's events from any number, in the event loop of a web process.
+
+One connection to Redis serves all readers of a process. What does not come through it comes from Postgres: once a
+second one query asks whether any followed run has gone further than its readers have heard.
+"""
+
+import asyncio
+import json
+import logging
+import weakref
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import redis.asyncio as redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from agents.events import durable_events, last_numbers
+from agents.models import Run
+from agents.streaming import channel
+from agents.wire import Wire
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+LOOK_AGAIN: list[Wire] = []
+"""Put into a reader's queue: Postgres has more than you have heard."""
+
+T = TypeVar("T")
+
+_threads = ThreadPoolExecutor(16, thread_name_prefix="rows")
+
+
+async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Run `work`, which uses the database, outside of the event loop. It keeps no connection afterwards."""
+
+    def closing() -> T:
+        try:
+            return work(*arguments)
+        finally:
+            connection.close()
+
+    return await asyncio.get_running_loop().run_in_executor(_threads, closing)
+
+
+class Reader:
+    """Pure: which of the entries that arrive, from Redis or Postgres, late or twice, a client is sent.
+
+    seen    the last number that the client has
+    tokens  whether it wants the pieces of an answer, or only whole messages
+    """
+
+    def __init__(self, seen: int = 0, tokens: bool = False):
+        self.seen = seen
+        self.tokens = tokens
+        self.done = False
+        self._shown: dict[tuple[str, str], str] = {}
+
+    def take(self, entry: Wire) -> list[Wire]:
+        data = entry["data"]
+        match entry["kind"]:
+            case "delta":
+                return self._delta(data) if self.tokens else []
+            case "event":
+                return self._event(data)
+            case "restart":
+                self._shown.clear()
+                return self._new(data) if self.tokens else []
+            case "done":
+                self.done = self.seen >= data["seq_id"]
+        return []
+
+    def _new(self, data: Wire) -> list[Wire]:
+        if data["seq_id"] <= self.seen:
+            return []
+        self.seen = data["seq_id"]
+        return [data]
+
+    def _delta(self, data: Wire) -> list[Wire]:
+        key, piece = _piece(data)
+        self._shown[key] = self._shown.get(key, "") + piece
+        return self._new(data)
+
+    def _event(self, data: Wire) -> list[Wire]:
+        if not self._new(data):
+            return []
+        if data["message_type"] == "tool_call_message":
+            return [] if self._has_calls(data) else [data]
+        key, full = _piece(data)
+        shown = self._shown.pop(key, None)
+        if shown is None:
+            return [data]
+        rest = full[len(shown) :] if full.startswith(shown) else "" if full.endswith(shown) else full
+        name = "content" if "content" in data else "reasoning"
+        return [data | {name: rest}] if rest else []
+
+    def _has_calls(self, data: Wire) -> bool:
+        """Whether the client was sent every call of this message, piece by piece."""
+        keys = [(call["tool_call_id"], "tool_call_message") for call in data["tool_calls"]]
+        return all(
+            self._shown.get(key) == call["arguments"] for key, call in zip(keys, data["tool_calls"], strict=True)
+        )
+
+
+def _piece(data: Wire) -> tuple[tuple[str, str], str]:
+    """What a delta belongs to, and its text."""
+    kind = data["message_type"]
+    if kind == "tool_call_message":
+        return (data["tool_call"]["tool_call_id"], kind), data["tool_call"].get("arguments") or ""
+    text = data.get("content") if kind == "assistant_message" else data.get("reasoning")
+    return (data.get("id", ""), kind), text if isinstance(text, str) else ""
+
+
+class Hub:
+    """The readers of this event loop, by run."""
+
+    def __init__(self) -> None:
+        self._redis = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=1)
+        self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
+        self._listeners: dict[str, set[asyncio.Queue[list[Wire]]]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @asynccontextmanager
+    async def listen(self, run_id: str) -> AsyncIterator[asyncio.Queue[list[Wire]]]:
+        """A queue of what is published of the run from now on."""
+        queue: asyncio.Queue[list[Wire]] = asyncio.Queue()
+        first = run_id not in self._listeners
+        self._listeners.setdefault(run_id, set()).add(queue)
+        try:
+            if first:
+                await self._subscribe(run_id)
+            self._start()
+            yield queue
+        finally:
+            self._listeners[run_id].discard(queue)
+            if not self._listeners[run_id]:
+                del self._listeners[run_id]
+                await self._unsubscribe(run_id)
+
+    async def history(self, run_id: str) -> list[Wire]:
+        """What the run's stream still holds; nothing, without Redis."""
+        try:
+            rows = await asyncio.wait_for(self._redis.xrange(channel(run_id)), timeout=2)
+        except (redis.RedisError, OSError, TimeoutError):
+            return []
+        return [entry for _, fields in rows for entry in json.loads(fields[b"e"])]
+
+    async def _subscribe(self, run_id: str) -> None:
+        try:
+            await asyncio.wait_for(self._pubsub.subscribe(channel(run_id)), timeout=2)
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            log.warning("No live events from Redis for now: %s", error)
+
+    async def _unsubscribe(self, run_id: str) -> None:
+        try:
+            await asyncio.wait_for(self._pubsub.unsubscribe(channel(run_id)), timeout=2)
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            log.info("Could not unsubscribe: %s", error)
+
+    def _start(self) -> None:
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._poll())]
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                if not self._pubsub.subscribed:
+                    await asyncio.sleep(0.01)
+                    continue
+                message = await self._pubsub.get_message(timeout=5)
+                if message:
+                    run_id = message["channel"].decode().removeprefix("perdure:")
+                    self._put(run_id, json.loads(message["data"]))
+            except (redis.RedisError, OSError) as error:
+                log.warning("Live events from Redis broke off: %s", error)
+                await asyncio.sleep(0.5)
+
+    async def _poll(self) -> None:
+        told: dict[str, int] = {}
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            if not self._listeners:
+                continue
+            try:
+                numbers = await in_thread(last_numbers, list(self._listeners))
+            except DatabaseError as error:
+                log.warning("Followed runs could not be looked up: %s", error)
+                continue
+            for run_id, number in numbers.items():
+                if told.get(run_id) != number:
+                    self._put(run_id, LOOK_AGAIN)
+            told = numbers
+
+    def _put(self, run_id: str, entries: list[Wire]) -> None:
+        for queue in self._listeners.get(run_id, ()):
+            queue.put_nowait(entries)
+
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+
+
+def hub() -> Hub:
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+    return _hubs[loop]
+
+
+async def follow(run_id: str, after: int = 0, tokens: bool = False) -> AsyncIterator[Wire]:
+    """The events of a run with numbers above `after`, until its last. Nothing is missed and nothing comes twice."""
+    reader = Reader(after, tokens)
+    async with hub().listen(run_id) as queue:
+        for entry in await hub().history(run_id) if tokens else []:
+            for event in reader.take(entry):
+                yield event
+        for event in await _from_rows(run_id, reader):
+            yield event
+        while not reader.done:
+            entries = await queue.get()
+            for event in await _from_rows(run_id, reader) if entries is LOOK_AGAIN else ():
+                yield event
+            for entry in entries:
+                for event in reader.take(entry):
+                    yield event
+
+
+async def ended(run_id: str, queue: asyncio.Queue[list[Wire]]) -> None:
+    """Wait until the run has ended. `queue` was listening before the run began."""
+    while True:
+        entries = await queue.get()
+        if any(entry["kind"] == "done" for entry in entries):
+            return
+        if entries is LOOK_AGAIN and await in_thread(_is_over, run_id):
+            return
+
+
+async def _from_rows(run_id: str, reader: Reader) -> list[Wire]:
+    events, over = await in_thread(_durable, run_id, reader.seen)
+    shown = [event for data in events for event in reader.take({"kind": "event", "data": data})]
+    reader.done = reader.done or over
+    return shown
+
+
+def _durable(run_id: str, after: int) -> tuple[list[Wire], bool]:
+    run = Run.objects.filter(id=run_id).first()
+    if run is None:
+        return [], True
+    return list(durable_events(run, after)), run.is_terminal
+
+
+def _is_over(run_id: str) -> bool:
+    run = Run.objects.filter(id=run_id).only("status").first()
+    return run is None or run.is_terminal

@@ -1,0 +1,31 @@
+"""A hint says "this conversation has work". It may be lost or doubled: the sweep finds the work all the same."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from celery import current_app
+
+ADVANCE = "workers.advance"
+PAUSE = 5.0
+
+log = logging.getLogger(__name__)
+
+_broken_until = 0.0
+
+on_failure: Callable[[str], None] | None = None
+"""Set in a worker process: takes the conversation up there, when the broker cannot be reached."""
+
+
+def hint(conversation_id: str) -> None:
+    """Tell some worker. Never raises, and waits for a broker that hangs at most once in five seconds."""
+    global _broken_until
+    if time.monotonic() >= _broken_until:
+        try:
+            current_app.send_task(ADVANCE, args=[conversation_id], retry=False, ignore_result=True)
+            return
+        except Exception as error:  # kombu passes on whatever its transport raises
+            _broken_until = time.monotonic() + PAUSE
+            log.warning("The broker cannot be reached (%s); the sweep takes over", error)
+    if on_failure:
+        on_failure(conversation_id)

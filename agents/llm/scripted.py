@@ -1,0 +1,284 @@
+"""demo/scripted: a stand-in for a model, so that the product can be tried before a provider is configured.
+
+It is no LLM and says so. It knows a dozen English phrases, decides from the request alone, and works the whole loop:
+thoughts, memory tools, searches, answers.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from agents.errors import LLMError
+from agents.llm import tokens
+from agents.llm.history import arguments_of, text_of
+from agents.loop.events import (
+    CallDelta,
+    CallStart,
+    Done,
+    Finish,
+    LLMEvent,
+    ReasoningDelta,
+    ReasoningEnd,
+    TextDelta,
+)
+from agents.loop.messages import Message, Usage
+from agents.loop.ports import Abort, LLMRequest
+from tools.spec import ToolReturn, ToolSpec
+
+_WORDS = re.compile(r"\S*\s+|\S+")
+_VALUE = r"<{label}>.*?<value>\n?(.*?)\n?</value>"
+_ECHO = 120  # characters
+_QUOTE = 600
+
+_INTRODUCTION = (
+    "I am a scripted stand-in, not a language model, so I understand only a few phrases: tell me your name or "
+    "what you like, ask me what I know about you, or say 'file away: ...' and later 'search your archive for ...'. "
+    "To talk to a real model, set OPENAI_API_KEY, ANTHROPIC_API_KEY or OLLAMA_BASE_URL, restart the server, and "
+    "give this agent a model such as openai/gpt-4o-mini."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What to do: a thought, then a call of `tool`, or `text` as the answer."""
+
+    thought: str
+    text: str = ""
+    tool: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+class ScriptedLLM:
+    def stream(self, request: LLMRequest, abort: Abort) -> Iterator[LLMEvent]:
+        abort.check()
+        turn = _spoken(decide(request), request)
+        written = 0
+        for event in _events(turn, request):
+            abort.check()
+            written += _size(event)
+            yield event
+        finish: Finish = "tool_calls" if turn.tool else "stop"
+        yield Done(finish, Usage(prompt=tokens.estimate_request(request), completion=-(-written // 4)))
+
+
+# What to do
+
+
+def decide(request: LLMRequest) -> Turn:
+    """The next move of a conversation."""
+    last = request.messages[-1] if request.messages else Message("user")
+    if last.returned:
+        return _after(last.returned, request)
+    said = _user_text(last)
+    return next((turn for rule in _RULES if (turn := rule(said, request))), None) or _introduce(said)
+
+
+def _after(returned: ToolReturn, request: LLMRequest) -> Turn:
+    """Tell what the tool did. What it was asked is in the call that it answers."""
+    if returned.status == "error":
+        return Turn("The tool did not work.", f"That did not work: {_clip(returned.text, _QUOTE)}")
+    asked = _arguments(returned.call_id, request)
+    tell = _TELL.get(returned.name)
+    if tell is None:
+        return Turn("The tool is done.", f"The tool {returned.name} returned: {_clip(returned.text, _QUOTE)}")
+    return Turn("I have what I need to answer.", tell(asked, returned.text))
+
+
+def _told_stored(asked: dict[str, str], _: str) -> str:
+    fact = asked.get("content") or asked.get("new_string") or "it"
+    return f"I stored this in my core memory, in the block 'human': {fact}"
+
+
+def _told_filed(asked: dict[str, str], _: str) -> str:
+    return f"I filed this in my archive: {asked.get('content', 'it')}"
+
+
+def _told_found(asked: dict[str, str], found: str) -> str:
+    return f"I searched for '{asked.get('query', '')}' and found: {_clip(found, _QUOTE)}"
+
+
+def _told_sent(_: dict[str, str], __: str) -> str:
+    return "My message has been sent."
+
+
+_TELL: dict[str, Callable[[dict[str, str], str], str]] = {
+    "core_memory_append": _told_stored,
+    "memory_insert": _told_stored,
+    "archival_memory_insert": _told_filed,
+    "archival_memory_search": _told_found,
+    "conversation_search": _told_found,
+    "send_message": _told_sent,
+}
+
+
+# The phrases, in the order in which they are tried
+
+
+def _recall_user(said: str, request: LLMRequest) -> Turn | None:
+    phrases = r"what(?:'s| is) my name|what do you know about me|who am i\b|what do i like|what did i tell you"
+    if not re.search(phrases, said, re.IGNORECASE):
+        return None
+    known = block_value(request.system, "human")
+    if not known:
+        return Turn(
+            "My block about the user is empty.", "I know nothing about you yet. Tell me your name, for example."
+        )
+    return Turn("I look at what my core memory says about the user.", f"My core memory says about you:\n{known}")
+
+
+def _file(said: str, request: LLMRequest) -> Turn | None:
+    found = re.search(r"\b(?:file away|archive)(?:\s+(?:this|that))?\s*[:,]?\s+(.+)", said, re.IGNORECASE | re.DOTALL)
+    if not found or re.search(r"\b(?:your|the|my)\s+archive\b", said, re.IGNORECASE):
+        return None
+    return _call("This belongs in the archive.", request, "archival_memory_insert", content=found.group(1).strip())
+
+
+def _search_archive(said: str, request: LLMRequest) -> Turn | None:
+    patterns = (
+        r"what did you file (?:away )?about (.+)",
+        r"(?:search|look (?:up )?(?:in )?)\s*(?:in )?(?:your|the) archive (?:for|about) (.+)",
+        r"(?:search|look)(?: up| for)? (.+?) in (?:your|the) archive",
+    )
+    query = _first(patterns, said)
+    return _call("I search my archive.", request, "archival_memory_search", query=query) if query else None
+
+
+def _search_conversation(said: str, request: LLMRequest) -> Turn | None:
+    query = _first((r"what did we (?:talk|speak|say) about\b(.*)", r"do you (?:recall|remember)\b(.*)"), said)
+    if query is None:
+        return None
+    words = re.sub(r"^(?:(?:that|when|what|about|we|i|said|talked|spoke|before)\b\s*)+", "", query, flags=re.IGNORECASE)
+    return _call("I search our conversation.", request, "conversation_search", query=words or said)
+
+
+def _store(said: str, request: LLMRequest) -> Turn | None:
+    fact = _fact(said)
+    if not fact:
+        return None
+    thought = f"The user told me something that I should keep: {fact}"
+    insert = _call(thought, request, "memory_insert", label="human", new_string=fact)
+    return _call(thought, request, "core_memory_append", label="human", content=fact) or insert
+
+
+def _fact(said: str) -> str | None:
+    """What a sentence says about its speaker, in the third person where that is simple."""
+    forms = (
+        (r"\bmy name(?:'s| is) ([^.,!?\n]+)", "The user's name is {}."),
+        (r"\bremember (?:that )?([^!?\n]+)", "{}"),
+        (r"\bi (?:really )?(like|love|prefer|hate) ([^.!?\n]+)", "The user {}s {}."),
+        (r"\b(?:i am|i'm) ([^.!?\n]+)", "The user is {}."),
+    )
+    for pattern, form in forms:
+        if found := re.search(pattern, said, re.IGNORECASE):
+            return form.format(*(group.strip() for group in found.groups()))
+    return None
+
+
+_RULES: tuple[Callable[[str, LLMRequest], Turn | None], ...] = (
+    _recall_user,
+    _search_archive,
+    _file,
+    _search_conversation,
+    _store,
+)
+
+
+def _introduce(said: str) -> Turn:
+    echo = f"You said: '{_clip(said, _ECHO)}'. " if said.strip() else ""
+    return Turn("No phrase that I know.", echo + _INTRODUCTION)
+
+
+def _call(thought: str, request: LLMRequest, tool: str, **arguments: str) -> Turn | None:
+    """The call, if the tool is offered and allowed now."""
+    if _offered(request, tool) is None:
+        return None
+    return Turn(thought, tool=tool, arguments=tuple(arguments.items()))
+
+
+def _first(patterns: tuple[str, ...], said: str) -> str | None:
+    for pattern in patterns:
+        if found := re.search(pattern, said, re.IGNORECASE):
+            return found.group(1).strip(" \t.?!")
+    return None
+
+
+# Reading the request
+
+
+def block_value(system: str, label: str) -> str:
+    """The value of a memory block, as the system prompt renders it; empty when there is none."""
+    found = re.search(_VALUE.format(label=re.escape(label)), system, re.DOTALL)
+    return found.group(1).strip() if found else ""
+
+
+def _user_text(message: Message) -> str:
+    """What the user typed: the text, or the message within a JSON envelope."""
+    text = text_of(message)
+    if not text.startswith("{"):
+        return text
+    envelope = arguments_of(text)
+    return str(envelope.get("message", text))
+
+
+def _offered(request: LLMRequest, name: str) -> ToolSpec | None:
+    if request.tool_choice == "none" or request.tool_choice not in ("auto", "required", name):
+        return None
+    return next((tool for tool in request.tools if tool.name == name), None)
+
+
+def _arguments(call_id: str, request: LLMRequest) -> dict[str, str]:
+    calls = (call for message in reversed(request.messages) for call in message.calls)
+    found = next((call for call in calls if call.id == call_id), None)
+    return {name: str(value) for name, value in arguments_of(found.arguments).items()} if found else {}
+
+
+def _clip(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+# Writing the answer
+
+
+def _spoken(turn: Turn, request: LLMRequest) -> Turn:
+    """An answer goes through send_message where that tool is offered; agents of that kind are heard through it only."""
+    if turn.tool or _offered(request, "send_message") is None:
+        return turn
+    last = request.messages[-1] if request.messages else None
+    if last and last.returned and last.returned.name == "send_message":
+        return turn
+    return Turn(turn.thought, tool="send_message", arguments=(("message", turn.text),))
+
+
+def _events(turn: Turn, request: LLMRequest) -> Iterator[LLMEvent]:
+    for word in _WORDS.findall(turn.thought):
+        yield ReasoningDelta(word)
+    yield ReasoningEnd()
+    if not turn.tool:
+        yield from (TextDelta(word) for word in _WORDS.findall(turn.text))
+        return
+    tool = _offered(request, turn.tool)
+    if tool is None:
+        raise LLMError("configuration", f"demo/scripted cannot call {turn.tool}: it is not offered.")
+    yield CallStart(0, turn.tool, "scripted")
+    yield from (CallDelta(0, piece) for piece in _WORDS.findall(json.dumps(_completed(turn, tool))))
+
+
+def _completed(turn: Turn, tool: ToolSpec) -> dict[str, object]:
+    """The arguments, with those that the loop adds to a tool's schema."""
+    known = tool.parameters.get("properties", {})
+    arguments: dict[str, object] = dict(turn.arguments)
+    if "thinking" in known:
+        arguments = {"thinking": turn.thought, **arguments}
+    if "request_heartbeat" in known:
+        arguments["request_heartbeat"] = turn.tool != "send_message"
+    return arguments
+
+
+def _size(event: LLMEvent) -> int:
+    match event:
+        case TextDelta(text) | ReasoningDelta(text):
+            return len(text)
+        case CallDelta(_, arguments):
+            return len(arguments)
+    return 0

@@ -1,0 +1,174 @@
+"""Rows -> what a step starts from: one query for the agent with all that it was given, one for its messages."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q
+from django.db.models.functions import JSONObject
+from django.utils import timezone
+
+from agents.ledger import Turn
+from agents.loop.context import Facts, compile_prompt
+from agents.loop.messages import Message as Said
+from agents.loop.messages import Reply, Usage
+from agents.loop.ports import ModelSettings
+from agents.loop.state import MAX_STEPS, StepState, Tried
+from agents.loop.style import Style, style_for
+from agents.models import Agent, AgentArchive, AgentBlock, AgentTool, Conversation, Message, Step, ToolAttempt
+from agents.rows import INPUT, said, tool_return
+from memory.core import BlockText
+from memory.models import Passage
+from tools import registry
+from tools.spec import ToolSpec
+
+_BLOCK_FIELDS = ("id", "label", "value", "limit", "description", "read_only", "version")
+
+_WITH_BELONGINGS = {
+    "block_rows": ArraySubquery(
+        AgentBlock.objects.filter(agent=OuterRef("pk"))
+        .order_by("id")
+        .values(row=JSONObject(**{name: f"block__{name}" for name in _BLOCK_FIELDS}))
+    ),
+    "tool_rows": ArraySubquery(
+        AgentTool.objects.filter(agent=OuterRef("pk"))
+        .order_by("id")
+        .values(row=JSONObject(name="tool__name", limit="tool__return_char_limit"))
+    ),
+    "archive_ids": ArraySubquery(AgentArchive.objects.filter(agent=OuterRef("pk")).order_by("id").values("archive_id")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A step's start, and the row of its agent with `block_rows`, `tool_rows` and `archive_ids`."""
+
+    state: StepState
+    agent: Any
+
+
+def load_state(turn: Turn) -> Loaded:
+    agent = agent_with_belongings(turn.run.agent_id)
+    system, history, recorded = _messages(turn)
+    conversation, options = turn.conversation, turn.run.options
+    fingerprint = prompt_fingerprint(agent)
+    if system is None or system[1].get("inputs") != fingerprint:
+        text = compiled_prompt(agent, conversation, len(history))
+        if system is not None:
+            turn.prompt = (system[0], {"text": text, "inputs": fingerprint})
+    else:
+        text = system[1]["text"]
+    turn.thinks_aloud = style_for(agent.agent_type).thinks_aloud
+    own_settings = (conversation.model_settings or agent.model_settings) | {
+        "response_format": agent.response_format or agent.model_settings.get("response_format")
+    }
+    state = StepState(
+        handle=options.get("override_model") or conversation.model or agent.model,
+        system=options.get("override_system") or text,
+        history=history,
+        tools=_tools(agent),
+        style=style_for(agent.agent_type),
+        settings=model_settings(own_settings),
+        rules=tuple(agent.tool_rules),
+        no=turn.step.no,
+        max_steps=options.get("max_steps") or MAX_STEPS,
+        **(_recorded(turn.step, recorded) if recorded else {}),
+    )
+    return Loaded(state, agent)
+
+
+def agent_with_belongings(agent_id: str) -> Any:
+    return Agent.objects.annotate(**_WITH_BELONGINGS).get(id=agent_id)
+
+
+def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> str:
+    facts = Facts(
+        agent_id=agent.id,
+        conversation_id="default" if conversation.is_default else conversation.id,
+        compiled_at=timezone.now(),
+        recalled=max(0, conversation.next_seq - 2 - in_context),
+        archived=Passage.objects.filter(archive_id__in=agent.archive_ids).count() if agent.archive_ids else 0,
+    )
+    return compile_prompt(agent.system, block_texts(agent.block_rows), agent.tool_rules, _style(agent), facts)
+
+
+def prompt_fingerprint(agent: Any) -> str:
+    """Changes exactly when the compiled prompt has to."""
+    inputs = [agent.system, agent.agent_type, agent.tool_rules, agent.block_rows]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def block_texts(rows: list[dict[str, Any]]) -> list[BlockText]:
+    return [
+        BlockText(row["label"], row["value"], row["limit"], row["description"] or "", row["read_only"]) for row in rows
+    ]
+
+
+def context_messages(conversation: Conversation) -> Q:
+    """Which rows are in context: the system message, and all from `context_from` on."""
+    return Q(conversation_id=conversation.id) & (Q(seq=1) | Q(seq__gte=conversation.context_from))
+
+
+def model_settings(settings: dict[str, Any]) -> ModelSettings:
+    """The API's `model_settings`, whose shape differs by provider, as the adapters take them."""
+    thinking = settings.get("thinking") or {}
+    return ModelSettings(
+        temperature=settings.get("temperature"),
+        max_output_tokens=settings.get("max_output_tokens"),
+        parallel_tool_calls=settings.get("parallel_tool_calls"),
+        reasoning_effort=settings.get("effort") or (settings.get("reasoning") or {}).get("reasoning_effort"),
+        thinking_budget=thinking.get("budget_tokens") if thinking.get("type") == "enabled" else None,
+        response_format=settings.get("response_format"),
+        strict=settings.get("strict"),
+    )
+
+
+def _style(agent: Agent) -> Style:
+    return style_for(agent.agent_type)
+
+
+def _tools(agent: Any) -> tuple[ToolSpec, ...]:
+    found = (registry.find(row["name"]) for row in agent.tool_rows)
+    return tuple(tool.spec for tool in found if tool)
+
+
+_COLUMNS = ("id", "seq", "role", "content", "name", "step_id", "call_index")
+
+
+def _messages(turn: Turn) -> tuple[tuple[str, dict] | None, tuple[Said, ...], list[tuple]]:
+    """The system message (id, content), the history before this step's answer, and the rows from its answer on."""
+    rows = list(Message.objects.filter(context_messages(turn.conversation)).order_by("seq").values_list(*_COLUMNS))
+    system = None
+    if rows and rows[0][2] == Message.Role.SYSTEM and rows[0][1] == 1:
+        first = rows.pop(0)
+        system = (first[0], first[3])
+    recorded = [row for row in rows if row[5] == turn.step.id and row[6] < INPUT]
+    known = {row[0] for row in recorded}
+    history = tuple(said(row[2], row[3], row[4]) for row in rows if row[0] not in known)
+    return system, history, recorded
+
+
+def _recorded(step: Step, rows: list[tuple]) -> dict[str, Any]:
+    """What an earlier worker had stored of this step: the answer, the returns, and how far each other call had come."""
+    answer = next(said(row[2], row[3], row[4]) for row in rows if row[2] == Message.Role.ASSISTANT)
+    returns = [tool_return(row[3]) for row in rows if row[2] == Message.Role.TOOL]
+    usage = Usage(
+        step.prompt_tokens, step.completion_tokens, step.cached_tokens, step.cache_write_tokens, step.reasoning_tokens
+    )
+    assert isinstance(answer.content, str)
+    return {
+        "recorded": Reply(answer.content, answer.reasoning, answer.calls, step.finish or "stop", usage),
+        "returned": {returned.call_id: returned for returned in returns},
+        "tried": _tried(step),
+    }
+
+
+def _tried(step: Step) -> dict[str, Tried]:
+    tried: dict[str, Tried] = {}
+    for attempt in ToolAttempt.objects.filter(step_id=step.id).order_by("call_index", "attempt"):
+        if attempt.status != ToolAttempt.Status.PLANNED:
+            unfinished = attempt.finished_at is None
+            tried[attempt.call_id] = Tried(attempt.attempt, unfinished)
+    return tried

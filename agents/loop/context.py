@@ -1,0 +1,99 @@
+"""Build the context window: the compiled system prompt, and the request that goes to the model."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from agents.loop.ports import LLMRequest
+from agents.loop.state import StepState
+from agents.loop.style import HEARTBEAT_ARGUMENT, THINKING_ARGUMENT, Style
+from memory.core import BlockText, render
+from tools.spec import ToolSpec
+
+PLACEHOLDER = "{CORE_MEMORY}"
+
+RULE_SENTENCES = {
+    "exit_loop": "{tool} ends your turn when you call it",
+    "continue_loop": "after {tool} your turn goes on, so call another tool",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the prompt says of the agent's own place. They change all the time, so they come last, and only when
+    something else made the prompt be compiled anew: the bytes before them stay the same, and providers' caches hit."""
+
+    agent_id: str
+    conversation_id: str
+    compiled_at: datetime
+    recalled: int  # messages that are stored, but not in context
+    archived: int  # passages in archival memory
+
+
+def compile_prompt(
+    instructions: str, blocks: Iterable[BlockText], rules: Iterable[dict[str, Any]], style: Style, facts: Facts
+) -> str:
+    """The system prompt: instructions, core memory, tool rules, facts."""
+    memory = render(list(blocks), style.line_numbers)
+    if PLACEHOLDER in instructions:
+        parts = [instructions.replace(PLACEHOLDER, memory)]
+    else:
+        parts = [instructions, memory]
+    return "\n\n".join(part for part in (*parts, _rules(rules), _facts(facts)) if part)
+
+
+def build_request(state: StepState) -> LLMRequest:
+    """The one call of this step."""
+    return LLMRequest(
+        handle=state.handle,
+        system=state.system,
+        messages=state.history,
+        tools=tuple(_shown(tool, state) for tool in state.tools),
+        tool_choice="required" if state.style.must_call and state.tools else "auto",
+        settings=state.settings,
+    )
+
+
+def _shown(tool: ToolSpec, state: StepState) -> ToolSpec:
+    """The tool with the arguments that the agent's style adds to it."""
+    first: dict[str, Any] = {}
+    last: dict[str, Any] = {}
+    if state.style.thinks_aloud:
+        first[THINKING_ARGUMENT] = {
+            "type": "string",
+            "description": "What you think before you act. Private: the user does not see it as an answer.",
+        }
+    if state.style.asks_to_go_on and tool.name not in state.ruled("exit_loop"):
+        last[HEARTBEAT_ARGUMENT] = {
+            "type": "boolean",
+            "description": "true if you want to act again when this tool has returned; false ends your turn.",
+        }
+    if not first and not last:
+        return tool
+    parameters = dict(tool.parameters)
+    parameters["properties"] = first | dict(parameters.get("properties", {})) | last
+    parameters["required"] = [*first, *parameters.get("required", []), *last]
+    return replace(tool, parameters=parameters)
+
+
+def _rules(rules: Iterable[dict[str, Any]]) -> str:
+    known = [
+        RULE_SENTENCES[rule["type"]].format(tool=rule["tool_name"]) for rule in rules if rule["type"] in RULE_SENTENCES
+    ]
+    if not known:
+        return ""
+    lines = "\n".join(f"<tool_rule>\n{sentence}\n</tool_rule>" for sentence in known)
+    return f"<tool_usage_rules>\nThese rules bind the order in which you use tools.\n\n{lines}\n</tool_usage_rules>"
+
+
+def _facts(facts: Facts) -> str:
+    lines = [
+        f"- AGENT_ID: {facts.agent_id}",
+        f"- CONVERSATION_ID: {facts.conversation_id}",
+        f"- System prompt last recompiled: {facts.compiled_at:%Y-%m-%d %I:%M:%S %p UTC%z}",
+        f"- {facts.recalled} earlier messages of this conversation are in recall memory (conversation_search)",
+    ]
+    if facts.archived:
+        lines.append(f"- {facts.archived} passages are in archival memory (archival_memory_search)")
+    return "\n".join(["<memory_metadata>", *lines, "</memory_metadata>"])

@@ -1,0 +1,68 @@
+"""What is said in a conversation, as plain values. Identity and order belong to storage."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tools.spec import ToolCall, ToolReturn
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A thought of the model.
+
+    `signature` is the provider's seal on the thought, which must go back unchanged with it;
+    `redacted` is a thought that the provider sent encrypted (then `text` is empty).
+    """
+
+    text: str
+    signature: str | None = None
+    redacted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the context window.
+
+    `content` is text, or a list of content parts as the API takes them
+    (`{"type": "text", "text": ...}`, `{"type": "image", "source": {...}}`).
+    An assistant message may carry thoughts and calls; a tool message carries `returned`.
+    """
+
+    role: Role
+    content: str | list[dict[str, Any]] = ""
+    reasoning: tuple[Reasoning, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    returned: ToolReturn | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one model call. `prompt` counts everything that went in, cached or not."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.prompt + self.completion
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model answered: thoughts, text and calls, complete."""
+
+    text: str = ""
+    reasoning: tuple[Reasoning, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    finish: str = "stop"
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.text.strip() or self.calls)

@@ -1,0 +1,149 @@
+"""One step of the loop: context -> model -> tools -> go on or stop.
+
+What must survive a crash is handed to the ledger, commit by commit:
+
+    the answer is committed before any tool runs, with the intent of the first tool that reaches the world;
+    each such tool's result is committed together with the intent of the next one;
+    tools that change only our own database run inside the commit that records them.
+
+So a step of plain text, or of memory edits, is one commit, and a step with n outside calls is n + 1.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from agents.errors import LLMError
+from agents.loop.context import build_request
+from agents.loop.decision import REFUSAL, Decision, decide
+from agents.loop.events import LLMEvent
+from agents.loop.messages import Reply
+from agents.loop.ports import LLM, Abort
+from agents.loop.reply import fold
+from agents.loop.state import StepState, Tried
+from tools.arguments import parse
+from tools.spec import ToolCall, ToolError, ToolReturn, ToolSpec
+
+MAX_ATTEMPTS = 3
+
+INTERRUPTED = json.dumps(
+    {
+        "status": "interrupted",
+        "message": "The server stopped while this tool was running. It may or may not have taken effect. "
+        "Check before you call it again.",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A valid call, ready to be run: try number `attempt`, with these arguments."""
+
+    call: ToolCall
+    spec: ToolSpec
+    arguments: dict[str, Any]
+    attempt: int = 1
+
+
+Ready = ToolReturn | Admitted
+"""A result to record, or a call that changes only our own database and is run by the commit that records it."""
+
+
+class Ledger(Protocol):
+    """Where the step is made to last. Each method is one transaction, refused (Fenced) to a worker that lost its hold."""
+
+    def call_id(self, index: int) -> str: ...
+
+    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted) -> list[ToolReturn]:
+        """Record what is ready, and that `starting` is about to run. Gives the returns of what was ready."""
+        ...
+
+    def close(
+        self, reply: Reply | None, ready: Sequence[Ready], conclude: Callable[[list[ToolReturn]], Decision]
+    ) -> Decision:
+        """Record what is ready, and what `conclude` makes of its returns."""
+        ...
+
+
+class Toolbox(Protocol):
+    def run(self, admitted: Admitted, abort: Abort) -> ToolReturn:
+        """Run a tool that reaches outside. Errors of the tool are in the return."""
+        ...
+
+
+def take_step(
+    state: StepState, llm: LLM, toolbox: Toolbox, ledger: Ledger, emit: Callable[[LLMEvent], None], abort: Abort
+) -> Decision:
+    """Take the step that `state` stands before. Raises LLMError, Cancelled or Fenced; then nothing half-done is stored."""
+    fresh = None if state.recorded else _ask(state, llm, ledger, emit, abort)
+    reply = state.recorded or fresh
+    assert reply is not None
+    admitted = {call.id: admit(call, state) for call in reply.calls if call.id not in state.returned}
+    refused = frozenset(call_id for call_id, item in admitted.items() if _is_refusal(item))
+    done: list[ToolReturn] = []
+    ready: list[Ready] = []
+    for item in admitted.values():
+        if isinstance(item, ToolReturn) or item.spec.effect == "state":
+            ready.append(item)
+            continue
+        abort.check()
+        done += ledger.commit(fresh, ready, item)
+        fresh = None
+        ready = [toolbox.run(item, abort)]
+    return ledger.close(
+        fresh, ready, lambda last: decide(state, reply, _in_order(reply, state, [*done, *last]), refused)
+    )
+
+
+def admit(call: ToolCall, state: StepState) -> Ready:
+    """The call with checked arguments, or the return that tells the model what is wrong with it."""
+    spec = next((tool for tool in state.tools if tool.name == call.name), None)
+    if spec is None:
+        names = ", ".join(tool.name for tool in state.tools) or "none"
+        return _refuse(call, f"there is no tool {call.name!r}. Your tools: {names}.")
+    tried = state.tried.get(call.id, Tried())
+    if tried.unfinished and not (spec.idempotent and tried.attempts < MAX_ATTEMPTS):
+        return ToolReturn(call.id, call.name, "error", INTERRUPTED)
+    try:
+        arguments = _arguments(call, spec, state)
+    except ToolError as error:
+        return _refuse(call, str(error))
+    return Admitted(call, spec, arguments, tried.attempts + 1)
+
+
+def _ask(state: StepState, llm: LLM, ledger: Ledger, emit: Callable[[LLMEvent], None], abort: Abort) -> Reply:
+    abort.check()
+    reply = fold(llm.stream(build_request(state), abort), emit, ledger.call_id)
+    abort.check()
+    if reply.is_empty and reply.finish == "content_filter":
+        raise LLMError("content_filter", "The provider's content filter withheld the answer.")
+    if reply.is_empty and reply.finish != "length":
+        raise LLMError("empty_response", "The model gave an empty answer.", retryable=True)
+    if state.settings.parallel_tool_calls is False:
+        reply = replace(reply, calls=reply.calls[:1])
+    return reply
+
+
+def _arguments(call: ToolCall, spec: ToolSpec, state: StepState) -> dict[str, Any]:
+    """The call's checked arguments, without those that only the agent's style had added."""
+    own = spec.parameters.get("properties", {})
+    added = [name for name in state.style.arguments if name not in own]
+    if not added:
+        return parse(call.arguments, spec.parameters)
+    shown = spec.parameters | {"properties": own | {name: {} for name in added}}
+    return {name: value for name, value in parse(call.arguments, shown).items() if name not in added}
+
+
+def _refuse(call: ToolCall, why: str) -> ToolReturn:
+    return ToolReturn(call.id, call.name, "error", REFUSAL + why)
+
+
+def _is_refusal(item: Ready) -> bool:
+    return isinstance(item, ToolReturn) and item.text.startswith(REFUSAL)
+
+
+def _in_order(reply: Reply, state: StepState, returns: Iterable[ToolReturn]) -> list[ToolReturn]:
+    """All returns of the reply's calls: those of this claim, and those that an earlier one had stored."""
+    found = state.returned | {returned.call_id: returned for returned in returns}
+    return [found[call.id] for call in reply.calls if call.id in found]

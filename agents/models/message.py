@@ -1,0 +1,63 @@
+"""Recall memory: every message that was ever said, in order."""
+
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
+from django.db import models
+from django.utils import timezone
+
+from accounts.fields import IdField, SafeJSONField, SafeTextField
+from accounts.models import Organization
+from agents.models.agent import Agent
+from agents.models.conversation import Conversation
+from agents.models.run import Run, Step
+
+
+class Message(models.Model):
+    """One entry of a conversation. Immutable, but for the system message, which is compiled anew when memory changes.
+
+    content, by role:
+      system     {"text"}            the compiled prompt; {"inputs"} is the fingerprint of what it was made from
+      user       {"content"}         text, or a list of content parts
+      assistant  {"text", "reasoning": [...], "calls": [{"id", "name", "arguments"}]}
+      tool       {"call_id", "name", "status", "text", "stdout", "stderr"}
+    `text` is what recall memory searches. `event_seq` is the number of the first stream event that shows the message.
+    """
+
+    class Role(models.TextChoices):
+        SYSTEM = "system"
+        USER = "user"
+        ASSISTANT = "assistant"
+        TOOL = "tool"
+
+    id = IdField("message")
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="messages")
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
+    seq = models.BigIntegerField()
+    run = models.ForeignKey(Run, models.SET_NULL, null=True, related_name="messages")
+    step = models.ForeignKey(Step, models.SET_NULL, null=True, related_name="messages")
+    role = models.CharField(max_length=16, choices=Role)
+    call_index = models.PositiveIntegerField(default=0)
+    name = SafeTextField(null=True)
+    otid = SafeTextField(null=True)
+    content = SafeJSONField()
+    text = SafeTextField(default="")
+    event_seq = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    terms = models.GeneratedField(
+        expression=SearchVector("text", config="english"), output_field=SearchVectorField(), db_persist=True
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "seq"], name="message_seq_once"),
+            models.UniqueConstraint(fields=["step", "role", "call_index"], name="message_of_step_once"),
+        ]
+        indexes = [
+            models.Index(fields=["agent", "created_at", "id"], name="message_of_agent_in_order"),
+            models.Index(fields=["run", "seq"], name="message_of_run_in_order"),
+            GinIndex(fields=["terms"], name="message_terms"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.text[:60]}"

@@ -1,0 +1,145 @@
+"""The loop's values as message rows, and message rows as the loop's values."""
+
+import json
+from typing import Any
+
+from agents.loop.messages import Message as Said
+from agents.loop.messages import Reasoning, Reply
+from agents.models import Message, Step
+from tools.spec import ToolCall, ToolReturn
+
+SEARCHABLE_CHARS = 200_000  # a tsvector holds at most 1 MB
+SPEECH_TOOL = "send_message"
+INPUT = 1000  # `call_index` of the first message of an input; what the agent itself says counts from 0
+
+
+def input_row(step: Step, conversation_id: str, accepted: dict[str, Any], *, seq: int, index: int) -> Message:
+    """A message of the run's input, as its first step takes it up."""
+    content = accepted["content"]
+    return _row(
+        step,
+        conversation_id,
+        id=accepted["id"],
+        seq=seq,
+        role=accepted["role"],
+        call_index=INPUT + index,
+        name=accepted.get("name"),
+        otid=accepted.get("otid"),
+        content=_input_content(accepted["role"], content),
+        text=flat_text(content),
+    )
+
+
+def opening_row(message: dict[str, Any], *, seq: int) -> Message:
+    """A message that a conversation begins with; the caller says whose it is."""
+    text = flat_text(message["content"])
+    return Message(
+        seq=seq,
+        role=message["role"],
+        name=message.get("name"),
+        otid=message.get("otid"),
+        content=_input_content(message["role"], message["content"]),
+        text=text[:SEARCHABLE_CHARS],
+    )
+
+
+def _input_content(role: str, content: str | list[dict[str, Any]]) -> dict[str, Any]:
+    if role == Message.Role.SYSTEM:
+        return {"text": flat_text(content)}
+    if role == Message.Role.ASSISTANT:
+        return {"text": flat_text(content), "reasoning": [], "calls": []}
+    return {"content": content}
+
+
+def reply_row(step: Step, conversation_id: str, reply: Reply, *, id: str, seq: int) -> Message:
+    calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in reply.calls]
+    thoughts = [
+        {"text": thought.text, "signature": thought.signature, "redacted": thought.redacted}
+        for thought in reply.reasoning
+    ]
+    spoken = "\n".join(_speech(call) for call in reply.calls if call.name == SPEECH_TOOL)
+    return _row(
+        step,
+        conversation_id,
+        id=id,
+        seq=seq,
+        role=Message.Role.ASSISTANT,
+        content={"text": reply.text, "reasoning": thoughts, "calls": calls},
+        text="\n".join(part for part in (reply.text, spoken) if part),
+    )
+
+
+def return_row(step: Step, conversation_id: str, returned: ToolReturn, *, id: str, seq: int) -> Message:
+    return _row(
+        step,
+        conversation_id,
+        id=id,
+        seq=seq,
+        role=Message.Role.TOOL,
+        call_index=int(returned.call_id[-2:]),
+        name=returned.name,
+        content={
+            "call_id": returned.call_id,
+            "name": returned.name,
+            "status": returned.status,
+            "text": returned.text,
+            "stdout": returned.stdout,
+            "stderr": returned.stderr,
+        },
+        text=returned.text,
+    )
+
+
+def _row(step: Step, conversation_id: str, *, text: str, **fields: Any) -> Message:
+    return Message(
+        organization_id=step.organization_id,
+        agent_id=step.agent_id,
+        conversation_id=conversation_id,
+        run_id=step.run_id,
+        step_id=step.id,
+        text=text[:SEARCHABLE_CHARS],
+        **fields,
+    )
+
+
+def said(role: str, content: dict[str, Any], name: str | None) -> Said:
+    """A stored message as the loop's value. System messages within a conversation are told as the user's."""
+    if role == Message.Role.ASSISTANT:
+        return Said(
+            "assistant",
+            content["text"],
+            tuple(Reasoning(t["text"], t.get("signature"), t.get("redacted")) for t in content.get("reasoning", [])),
+            tuple(ToolCall(c["id"], c["name"], c["arguments"]) for c in content.get("calls", [])),
+            name=name,
+        )
+    if role == Message.Role.TOOL:
+        returned = tool_return(content)
+        return Said("tool", returned.text, returned=returned)
+    if role == Message.Role.SYSTEM:
+        return Said("user", json.dumps({"type": "system_message", "message": content["text"]}, ensure_ascii=False))
+    return Said("user", content["content"], name=name)
+
+
+def tool_return(content: dict[str, Any]) -> ToolReturn:
+    return ToolReturn(
+        content["call_id"],
+        content["name"],
+        content["status"],
+        content["text"],
+        content.get("stdout"),
+        content.get("stderr"),
+    )
+
+
+def flat_text(content: str | list[dict[str, Any]]) -> str:
+    """The text of a message's content; parts that are no text are left out."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] for part in content if part.get("type") == "text")
+
+
+def _speech(call: ToolCall) -> str:
+    try:
+        return str(json.loads(call.arguments)["message"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return ""

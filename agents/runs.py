@@ -1,0 +1,308 @@
+"""The life of a run: accept, advance, cancel. docs/run-lifecycle.md draws it."""
+
+import hashlib
+import json
+import logging
+import random
+import time
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from accounts.fields import clean_json, new_id
+from agents import ledger
+from agents.errors import Cancelled, Fenced, LLMError
+from agents.events import CLAIM
+from agents.faultpoints import faultpoint
+from agents.hints import hint
+from agents.ledger import StepLedger, Turn
+from agents.loading import load_state
+from agents.loop.ports import LLM, Abort
+from agents.loop.step import take_step
+from agents.models import TERMINAL, Conversation, Inbox, Run
+from agents.retry import settled
+from agents.streaming import Publisher, Wires, closing_entries
+from agents.toolbox import CommitTools, OutsideTools
+
+log = logging.getLogger(__name__)
+
+MAX_LLM_FAILURES = 6
+MAX_EMPTY = 3
+MAX_RETRY_AFTER = 900.0
+MAX_BACKOFF = 60.0
+CLIENT_RETRY_WINDOW = timedelta(minutes=10)
+
+
+# Accepting ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An input that asks to become a run.
+
+    messages         [{id, role, content, name, otid}]
+    idempotency_key  of the client, or made of the otids that it sent; None: it gave neither
+    key_id           the API key that it came with
+    is_retry         the client's library sends it again on its own, because it heard no answer
+    run_id           known before, so that whoever offers can listen before anything happens
+    """
+
+    messages: list[dict[str, Any]]
+    options: dict[str, Any]
+    kind: str = "send_message"
+    background: bool = False
+    idempotency_key: str | None = None
+    key_id: str | None = None
+    is_retry: bool = False
+    run_id: str = field(default_factory=lambda: new_id("run"))
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same question, whatever ids this try at it was given."""
+        said = [{name: message.get(name) for name in ("role", "content", "name")} for message in self.messages]
+        return hashlib.sha256(json.dumps([said, self.options], sort_keys=True).encode("utf-8", "replace")).hexdigest()
+
+
+class KeyReused(Exception):
+    """The idempotency key came with another input before."""
+
+
+def accept(conversation: Conversation, offer: Offer) -> Run:
+    """T0: the run exists when this returns. The same key, or a client's own retry, gives the run that there is."""
+    offer = replace(offer, messages=clean_json(offer.messages), options=clean_json(offer.options))
+    fingerprint = offer.fingerprint
+
+    def work(again: bool) -> tuple[Run, bool]:
+        if existing := _existing(conversation, offer, fingerprint):
+            return existing, False
+        try:
+            with transaction.atomic():
+                return _insert(conversation, offer, fingerprint), True
+        except IntegrityError:
+            # Another request with the same key was faster.
+            if existing := _existing(conversation, offer, fingerprint):
+                return existing, False
+            raise
+
+    faultpoint("c1")
+    run, is_new = settled(work)
+    faultpoint("c2")
+    if is_new:
+        hint(conversation.id)
+    faultpoint("c3")
+    return run
+
+
+def _existing(conversation: Conversation, offer: Offer, fingerprint: str) -> Run | None:
+    if offer.idempotency_key:
+        runs = Run.objects.filter(organization_id=conversation.organization_id, idempotency_key=offer.idempotency_key)
+        found = runs.first()
+        if found and found.fingerprint != fingerprint:
+            raise KeyReused("This idempotency key was used with another input. Use a new one for a new message.")
+        return found
+    if offer.is_retry:
+        since = timezone.now() - CLIENT_RETRY_WINDOW
+        runs = Run.objects.filter(
+            conversation_id=conversation.id, key_id=offer.key_id, fingerprint=fingerprint, created_at__gte=since
+        )
+        return runs.order_by("-seq").first()
+    return None
+
+
+def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
+    Inbox.objects.filter(conversation_id=conversation.id).update(
+        next_run_seq=F("next_run_seq") + 1, ready_at=Coalesce("ready_at", Now()), hinted_at=Now()
+    )
+    # The row is locked now, so the number is ours.
+    seq = Inbox.objects.values_list("next_run_seq", flat=True).get(conversation_id=conversation.id) - 1
+    return Run.objects.create(
+        id=offer.run_id,
+        organization_id=conversation.organization_id,
+        agent_id=conversation.agent_id,
+        conversation_id=conversation.id,
+        seq=seq,
+        kind=offer.kind,
+        background=offer.background,
+        input=offer.messages,
+        options=offer.options,
+        key_id=offer.key_id,
+        idempotency_key=offer.idempotency_key,
+        fingerprint=fingerprint,
+        deadline_at=timezone.now() + timedelta(seconds=settings.RUN_DEADLINE_SECONDS),
+    )
+
+
+# Advancing ------------------------------------------------------------------------------------------------------------
+
+
+class Outfit(Protocol):
+    """What a worker gives a step: built from the settings in workers/wiring.py."""
+
+    wires: Wires
+
+    def llm(self, handle: str) -> LLM: ...
+
+    def context_window(self, handle: str) -> int: ...
+
+
+def advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
+    """Take the claimed step, and see to whatever comes of it. A worker that lost its hold writes nothing more."""
+    try:
+        _advance(turn, outfit, abort)
+    except Fenced as fenced:
+        log.warning("Fenced: %s", fenced)
+        return
+    if turn.run.is_terminal:
+        log.info("%s %s (%s)", turn.run.id, turn.run.status, turn.run.stop_reason)
+    if turn.ready:
+        hint(turn.conversation.id)
+
+
+def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
+    if turn.run.is_terminal:
+        announce_end(outfit.wires, turn.run)
+        return
+    publisher = Publisher(outfit.wires, turn)
+    turn.committed = publisher.committed
+    try:
+        _step(turn, outfit, publisher, abort)
+    except Cancelled as stopped:
+        publisher.flush()
+        _stopped(turn, stopped.reason)
+    except LLMError as error:
+        publisher.flush()
+        _llm_failed(turn, error)
+    except Fenced:
+        raise
+    except Exception as error:
+        log.exception("Step %s of %s failed", turn.step.no, turn.run.id)
+        ledger.fail(
+            turn, "error", "internal_error", f"{type(error).__name__} in step {turn.step.no}. The log has more."
+        )
+
+
+def _step(turn: Turn, outfit: Outfit, publisher: Publisher, abort: Abort) -> None:
+    loaded = load_state(turn)
+    turn.step.model = loaded.state.handle
+    turn.step.context_window = outfit.context_window(loaded.state.handle)
+    # While the model or a tool is waited for, no connection is held: thousands of turns share a pool of twenty.
+    connection.close()
+    book = StepLedger(turn, lambda: CommitTools(turn, loaded.agent))
+    llm = Timed(outfit.llm(loaded.state.handle), turn)
+    take_step(loaded.state, llm, OutsideTools(turn, loaded.agent), book, publisher.emit, abort)
+
+
+class Timed:
+    """A model whose call is timed into the turn."""
+
+    def __init__(self, llm: LLM, turn: Turn):
+        self._llm = llm
+        self._turn = turn
+
+    def stream(self, request: Any, abort: Abort) -> Any:
+        started = time.monotonic_ns()
+        faultpoint("c5")
+        for event in self._llm.stream(request, abort):
+            if self._turn.first_token_ns is None:
+                self._turn.first_token_ns = time.monotonic_ns() - started
+            yield event
+            faultpoint("c6")
+        self._turn.llm_ns = time.monotonic_ns() - started
+        faultpoint("c7")
+
+
+def _stopped(turn: Turn, reason: str) -> None:
+    if reason == "cancelled":
+        ledger.cancel(turn)
+    elif reason == "deadline":
+        ledger.fail(turn, "error", "deadline_exceeded", "The run did not end before its deadline.")
+    elif reason == "shutdown":
+        ledger.release(turn)
+
+
+def _llm_failed(turn: Turn, error: LLMError) -> None:
+    failures = turn.step.llm_failures + 1
+    limit = MAX_EMPTY if error.code == "empty_response" else MAX_LLM_FAILURES
+    if error.retryable and failures < limit:
+        delay = backoff(failures, error.retry_after)
+        log.warning("%s: %s (%s); next try in %.1f s", turn.run.id, error.code, error.message, delay)
+        ledger.postpone(turn, delay, error)
+        return
+    code = "provider_quota" if error.code == "quota" else error.code
+    ledger.fail(turn, "llm_api_error", code, error.message)
+
+
+def backoff(failures: int, retry_after: float | None) -> float:
+    """Seconds until the next try: what the provider asked for and a little, or full jitter over 1, 2, 4 ... 60."""
+    if retry_after is not None:
+        return min(retry_after, MAX_RETRY_AFTER) + random.uniform(0, 1)
+    return random.uniform(0, min(MAX_BACKOFF, 2.0 ** (failures - 1)))
+
+
+# Cancelling -----------------------------------------------------------------------------------------------------------
+
+
+def cancel(run_id: str, wires: Wires) -> Run:
+    """Cancel a run wherever it stands; a run that has ended stays as it is.
+
+    One that no worker holds is cancelled here and now. One that is held is asked for: its worker hears of it through
+    Redis at once, or with the next renewal of its lease.
+    """
+
+    def work(again: bool) -> tuple[Run, bool]:
+        with transaction.atomic():
+            place = Run.objects.values_list("conversation_id", flat=True).get(id=run_id)
+            conversation = Conversation.objects.select_for_update().get(id=place)
+            run = Run.objects.select_for_update().get(id=run_id)
+            if run.is_terminal:
+                return run, False
+            run.cancel_requested_at = timezone.now()
+            run.save(update_fields=["cancel_requested_at"])
+            return run, _cancelled_here(run, conversation)
+
+    run, ended = settled(work)
+    if ended:
+        announce_end(wires, run)
+        hint(run.conversation_id)
+    elif not run.is_terminal:
+        wires.tell_cancel(run.conversation_id)
+    return run
+
+
+def _cancelled_here(run: Run, conversation: Conversation) -> bool:
+    """End the run, if no worker has it. Inside the transaction that has locked the conversation."""
+    before = Run.objects.filter(conversation_id=conversation.id, seq__lt=run.seq).exclude(status__in=TERMINAL)
+    if before.exists():
+        _end_unstarted(run)
+        return True
+    held = conversation.lease_until is not None and conversation.lease_until > timezone.now()
+    if held:
+        return False
+    # Whoever held it before may still be alive: the new epoch keeps it from writing after us.
+    conversation.epoch += 1
+    conversation.save(update_fields=["epoch"])
+    turn = ledger.begin(ledger.Hold(conversation.id, conversation.epoch), conversation)
+    if turn is not None:
+        for name in ("status", "stop_reason", "final_event_seq", "completed_at", "claims"):
+            setattr(run, name, getattr(turn.run, name))
+    return True
+
+
+def _end_unstarted(run: Run) -> None:
+    """A run that waits behind another has no messages yet, so its own row is all there is to change."""
+    run.status = Run.Status.CANCELLED
+    run.stop_reason = "cancelled"
+    run.completed_at = timezone.now()
+    run.final_event_seq = (run.claims + 1) * CLAIM
+    run.save(update_fields=["status", "stop_reason", "completed_at", "final_event_seq"])
+
+
+def announce_end(wires: Wires, run: Run) -> None:
+    """For runs that ended without a step."""
+    wires.send(run.id, closing_entries(run))

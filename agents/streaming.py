@@ -1,0 +1,179 @@
+"""Both ends of the wire. A worker publishes the events of a run; any number of readers follow them from any number.
+
+Events go to a Redis stream per run, for readers that come later, and out on a channel of the same name, for those
+that listen. Postgres can give all but the token deltas again, so nothing here may fail a run: without Redis, readers
+are fed from the rows, a second late.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterable
+
+import redis
+
+from agents.events import final_events
+from agents.ledger import Turn
+from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
+from agents.models import Message, Run, Step
+from agents.wire import Wire, envelope, is_speech, parts
+
+log = logging.getLogger(__name__)
+
+COALESCE_SECONDS = 0.03
+MAX_STREAM = 10_000
+CANCELS = "perdure:cancels"
+
+
+def channel(run_id: str) -> str:
+    """Both the stream and the channel of a run."""
+    return f"perdure:{run_id}"
+
+
+class Wires:
+    """The Redis connection of one worker process, for publishing only. After a failure it is left alone for a while."""
+
+    def __init__(self, url: str, retention: float, pause: float = 5.0):
+        self._redis = redis.Redis.from_url(
+            url, socket_timeout=1.5, socket_connect_timeout=1.0, retry_on_timeout=False, retry=None
+        )
+        self._retention = int(retention)
+        self._pause = pause
+        self._broken_until = 0.0
+
+    def send(self, run_id: str, entries: list[Wire]) -> None:
+        """Append to the run's stream and tell the listeners, in one round trip."""
+        if not entries or time.monotonic() < self._broken_until:
+            return
+        body = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        name = channel(run_id)
+        try:
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.xadd(name, {"e": body}, maxlen=MAX_STREAM, approximate=True)
+            pipe.expire(name, self._retention)
+            pipe.publish(name, body)
+            pipe.execute()
+        except redis.RedisError as error:
+            self._broken_until = time.monotonic() + self._pause
+            log.warning("Live events are off for %.0f s: %s", self._pause, error)
+
+    def tell_cancel(self, conversation_id: str) -> None:
+        """Workers listen for this; the renewal of the lease tells them too, only later."""
+        try:
+            self._redis.publish(CANCELS, conversation_id)
+        except redis.RedisError as error:
+            log.warning("The worker hears of the cancellation with its next heartbeat: %s", error)
+
+
+class Publisher:
+    """The live events of one turn. Deltas are gathered for 30 ms, so that a token costs no round trip of its own.
+
+    An entry is {"kind": "delta" | "event" | "restart" | "done", "data": the API's object}.
+    """
+
+    def __init__(self, wires: Wires, turn: Turn):
+        self._wires = wires
+        self._turn = turn
+        self._pending: list[Wire] = []
+        self._flushed_at = 0.0
+        self._names: dict[int, str] = {}
+        self._kinds: list[str] = []
+        if turn.step.status == Step.Status.OPEN and (turn.step.claims > 1 or turn.step.llm_failures):
+            self._restarted()
+
+    def emit(self, event: LLMEvent) -> None:
+        """A piece of the model's answer, as it comes."""
+        body = self._delta(event)
+        if body is None:
+            return
+        self._pending.append({"kind": "delta", "data": self._numbered(body)})
+        if time.monotonic() - self._flushed_at >= COALESCE_SECONDS:
+            self.flush()
+
+    def committed(self, messages: list[Message], ended: Run | None) -> None:
+        """What has become durable."""
+        view = self._turn.view
+        for message in messages:
+            for item in parts(message, view):
+                if view.wants(item["message_type"]):
+                    self._pending.append({"kind": "event", "data": item})
+        if ended is not None:
+            self._pending += closing_entries(ended)
+        self.flush()
+
+    def flush(self) -> None:
+        pending, self._pending = self._pending, []
+        self._wires.send(self._turn.run.id, _merged(pending))
+        self._flushed_at = time.monotonic()
+
+    def _restarted(self) -> None:
+        body = {"message_type": "step_restarted", "step_id": self._turn.step.id, "run_id": self._turn.run.id}
+        self._pending.append({"kind": "restart", "data": body | {"seq_id": self._turn.number()}})
+        self.flush()
+
+    def _numbered(self, body: Wire) -> Wire:
+        turn = self._turn
+        kind = body["message_type"]
+        if not self._kinds or self._kinds[-1] != kind:
+            self._kinds.append(kind)
+        place = len(self._kinds) - 1
+        head = envelope(turn.answer_id, turn.step.created_at, place, step_id=turn.step.id, run_id=turn.run.id)
+        return head | body | {"seq_id": turn.number()}
+
+    def _delta(self, event: LLMEvent) -> Wire | None:
+        match event:
+            case TextDelta(text) if text:
+                return {"message_type": "assistant_message", "content": text}
+            case ReasoningDelta(text) if text:
+                return {
+                    "message_type": "reasoning_message",
+                    "source": "reasoner_model",
+                    "reasoning": text,
+                    "signature": None,
+                }
+            case CallStart(index, name) if not self._is_private(name):
+                self._names[index] = name
+                return self._call(index, {"name": name})
+            case CallDelta(index, arguments) if index in self._names:
+                return self._call(index, {"arguments": arguments})
+        return None
+
+    def _call(self, index: int, piece: Wire) -> Wire:
+        call = piece | {"tool_call_id": self._turn.call_id(index)}
+        return {"message_type": "tool_call_message", "tool_call": call, "tool_calls": call}
+
+    def _is_private(self, name: str) -> bool:
+        """Speech and thoughts travel inside the arguments: they are shown when they are complete."""
+        return is_speech(name, self._turn.view) or self._turn.thinks_aloud
+
+
+def closing_entries(run: Run) -> list[Wire]:
+    """The last entries of a run's stream."""
+    events = [{"kind": "event", "data": event} for event in final_events(run)]
+    return [*events, {"kind": "done", "data": {"run_id": run.id, "seq_id": events[-1]["data"]["seq_id"]}}]
+
+
+def _merged(entries: Iterable[Wire]) -> list[Wire]:
+    """Neighbouring deltas of the same text become one, with the number of the last."""
+    merged: list[Wire] = []
+    for entry in entries:
+        if merged and entry["kind"] == merged[-1]["kind"] == "delta" and _join(merged[-1]["data"], entry["data"]):
+            continue
+        merged.append(entry)
+    return merged
+
+
+def _join(first: Wire, second: Wire) -> bool:
+    if first["otid"] != second["otid"] or first["message_type"] != second["message_type"]:
+        return False
+    for name in ("content", "reasoning"):
+        if name in first:
+            first[name] += second[name]
+            first["seq_id"] = second["seq_id"]
+            return True
+    one, two = first["tool_call"], second["tool_call"]
+    if one["tool_call_id"] != two["tool_call_id"] or "arguments" not in one or "arguments" not in two:
+        return False
+    one["arguments"] += two["arguments"]
+    first["seq_id"] = second["seq_id"]
+    return True

@@ -1,0 +1,101 @@
+"""What tools get to work with: the agent's memory and history, inside a commit or outside of one."""
+
+import time
+from typing import Any
+
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from agents.ledger import Turn
+from agents.loading import block_texts
+from agents.loop.ports import Abort
+from agents.loop.step import Admitted
+from agents.models import Agent, AgentArchive, Message
+from memory.archival import Archival
+from memory.core import CoreMemory
+from memory.models import Archive, Block
+from tools import registry
+from tools.executor import ToolContext, run
+from tools.spec import ToolReturn
+
+
+class CommitTools:
+    """agents.ledger.StateCalls: runs calls on freshly locked blocks, inside the commit, and saves what they changed."""
+
+    def __init__(self, turn: Turn, agent: Any):
+        self._turn = turn
+        self._agent = agent
+        self._blocks: dict[str, Block] = {}
+        self._core: CoreMemory | None = None
+
+    def run(self, admitted: Admitted) -> ToolReturn:
+        if self._core is None:
+            self._core = self._locked()
+        return _run(self._turn, self._agent, admitted, self._core)
+
+    def save(self) -> None:
+        for label in self._core.changed if self._core else ():
+            block = self._blocks[label]
+            value = next(text.value for text in self._core.blocks if text.label == label)
+            Block.objects.filter(id=block.id).update(
+                value=value, version=F("version") + 1, last_updated_by_id=self._agent.id, updated_at=timezone.now()
+            )
+
+    def _locked(self) -> CoreMemory:
+        """The blocks as they are now, in the order of their ids, so that two commits never wait for each other."""
+        ids = [row["id"] for row in self._agent.block_rows]
+        blocks = Block.objects.select_for_update().filter(id__in=ids).order_by("id")
+        self._blocks = {block.label: block for block in blocks}
+        return CoreMemory(block_texts([vars(block) for block in self._blocks.values()]))
+
+
+class OutsideTools:
+    """agents.loop.step.Toolbox: runs a call while no transaction is open and no connection is kept."""
+
+    def __init__(self, turn: Turn, agent: Any):
+        self._turn = turn
+        self._agent = agent
+
+    def run(self, admitted: Admitted, abort: Abort) -> ToolReturn:
+        connection.close()
+        core = CoreMemory(block_texts(self._agent.block_rows))
+        started = time.monotonic_ns()
+        try:
+            return _run(self._turn, self._agent, admitted, core)
+        finally:
+            self._turn.tool_ns += time.monotonic_ns() - started
+            connection.close()
+
+
+def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolReturn:
+    registered = registry.find(admitted.call.name)
+    if registered is None:
+        text = f"The tool {admitted.call.name} is no longer there."
+        return ToolReturn(admitted.call.id, admitted.call.name, "error", text)
+    context = ToolContext(
+        organization_id=turn.run.organization_id,
+        agent_id=agent.id,
+        conversation_id=turn.conversation.id,
+        effect_key=f"{turn.run.id}:{turn.step.id}:{admitted.call.id}",
+        core=core,
+        archival=Archival(agent.organization_id, agent.archive_ids, lambda: default_archive(agent)),
+        messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
+        now=timezone.now(),
+    )
+    return run(registered, admitted.arguments, context, admitted.call)
+
+
+def default_archive(agent: Agent) -> Archive:
+    """The archive that an agent gets with its first passage, whichever of its conversations files it."""
+    Agent.objects.select_for_update().only("id").get(id=agent.id)
+    attached = AgentArchive.objects.filter(agent_id=agent.id).select_related("archive").order_by("id").first()
+    if attached:
+        return attached.archive
+    archive = Archive.objects.create(
+        organization_id=agent.organization_id,
+        name=f"{agent.name}'s Archive",
+        description="Default archive created automatically",
+    )
+    AgentArchive.objects.create(agent_id=agent.id, archive=archive)
+    return archive

@@ -1,0 +1,84 @@
+"""`python -m cli`, which ./perdure runs: the commands."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.configuration import Refused
+from cli.server import DEFAULT_AGENT
+from project.embedded import EmbeddedError
+from project.env import SettingError
+
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+app = typer.Typer(
+    name="perdure",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A server for stateful agents: ./perdure up starts it, ./perdure chat talks to it.",
+)
+
+
+@app.command()
+def up() -> None:
+    """Start the server; Ctrl-C stops it."""
+    from cli.up import up
+
+    up()
+
+
+@app.command()
+def chat(agent: Annotated[str, typer.Argument(help="Name or id.")] = DEFAULT_AGENT) -> None:
+    """Talk to an agent of the running server."""
+    from cli.chat import chat
+
+    chat(agent)
+
+
+@app.command()
+def send(
+    words: Annotated[
+        list[str], typer.Argument(metavar="[AGENT] TEXT", help="The agent's name or id, and the message.")
+    ],
+) -> None:
+    """Send one message and print the answer."""
+    from cli.send import send
+
+    if len(words) > 2:
+        raise Refused("Too many words; put the message in quotes: ./perdure send AGENT 'the message'.")
+    send(words[0] if len(words) == 2 else DEFAULT_AGENT, words[-1])
+
+
+@app.command(context_settings=PASSED_ON, add_help_option=False)
+def manage(context: typer.Context) -> None:
+    """Run a command of Django's manage.py, for example: ./perdure manage createsuperuser."""
+    from cli.manage import manage
+
+    raise typer.Exit(manage(context.args))
+
+
+@app.command("test", context_settings=PASSED_ON)
+def check(
+    context: typer.Context,
+    faults: Annotated[bool, typer.Option("--faults", help="Also the slow tests that kill real processes.")] = False,
+) -> None:
+    """Check style, types and imports, then run the tests; other options go to pytest."""
+    from cli.checks import check
+
+    raise typer.Exit(check(faults, context.args))
+
+
+def main() -> None:
+    try:
+        app(prog_name="./perdure")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (Refused, EmbeddedError, SettingError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

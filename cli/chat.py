@@ -1,0 +1,185 @@
+"""`./perdure chat`: a conversation over the WebSocket API. A lost connection is taken up where it broke."""
+
+import json
+import time
+import urllib.parse
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from cli.configuration import Refused
+from cli.screen import Screen
+from cli.server import Server, find_agent, server
+
+HISTORY = 10
+RECONNECTS = 8
+"""Tries after a lost connection, each waiting a second longer than the one before."""
+
+HELP = """/memory  what the agent keeps in mind
+/help    this
+/quit    leaves; Ctrl-D does too
+Ctrl-C   while the agent works: cancels the turn"""
+
+
+def chat(wanted: str) -> None:
+    console = Console(highlight=False, markup=False)
+    there = server()
+    agent = find_agent(there, wanted)
+    screen = Screen(console)
+    screen.line(
+        f"{agent['name']} ({agent['id']}), {agent.get('model') or 'no model'}. /help lists the commands.", "dim"
+    )
+    for message in history(there, agent["id"]):
+        screen.show(message)
+    screen.close()
+    converse(Conversation(there, agent["id"], screen))
+
+
+def history(there: Server, agent_id: str) -> list[dict[str, Any]]:
+    """The last messages, oldest first."""
+    messages = there.get(f"/v1/agents/{agent_id}/messages", limit=str(HISTORY), order="desc")
+    return list(reversed(messages))
+
+
+def converse(conversation: "Conversation") -> None:
+    """Prompts until the user leaves."""
+    with suppress(ImportError):
+        import readline  # noqa: F401  # gives the prompt its line editing
+    while (text := prompted()) is not None and text != "/quit":
+        if text == "/help":
+            conversation.screen.line(HELP, "dim")
+        elif text == "/memory":
+            show_memory(conversation)
+        elif text.startswith("/"):
+            conversation.screen.line(f"There is no {text}; /help lists the commands.", "dim")
+        elif text:
+            conversation.turn(text)
+    conversation.leave()
+
+
+def prompted() -> str | None:
+    """A line from the user; None when he is done."""
+    try:
+        return input("> ").strip()
+    except (EOFError, KeyboardInterrupt):
+        print()
+        return None
+
+
+def show_memory(conversation: "Conversation") -> None:
+    there, screen = conversation.there, conversation.screen
+    for block in there.get(f"/v1/agents/{conversation.agent_id}/core-memory/blocks"):
+        screen.line(f"{block['label']} ({len(block['value'])} of {block.get('limit')} characters)", "bold")
+        screen.line(block["value"] or "(empty)")
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One WebSocket to one agent, and the turn that goes on in it."""
+
+    there: Server
+    agent_id: str
+    screen: Screen
+    sleep: Callable[[float], None] = time.sleep
+    link: ClientConnection | None = None
+    run_id: str | None = None
+    last_seq: int = 0
+    cancelling: bool = False
+
+    def turn(self, text: str) -> None:
+        """Sends one message and shows what comes back until the run is done."""
+        self.run_id, self.last_seq, self.cancelling = None, 0, False
+        try:
+            self.send({"type": "send", "input": text, "stream_tokens": True})
+            while not self.advance():
+                pass
+        except Refused as refusal:
+            self.screen.line(str(refusal), "red")
+
+    def advance(self) -> bool:
+        """Takes one message of the server; true when it was the last one of the turn. Ctrl-C cancels the run."""
+        try:
+            return self.take(json.loads(self.connected().recv()))
+        except KeyboardInterrupt:
+            self.cancelling = True
+            self.cancel()
+        except ConnectionClosed as closed:
+            self.resume(closed)
+        return False
+
+    def take(self, message: dict[str, Any]) -> bool:
+        self.last_seq = message.get("seq_id") or self.last_seq
+        match message.get("type"):
+            case "accepted":
+                self.run_id = message["run_id"]
+                if self.cancelling:
+                    self.cancel()
+            case "done":
+                self.screen.close()
+                return True
+            case "error":
+                raise Refused(str(message.get("message") or message.get("detail") or "The server refused the message."))
+            case _:
+                self.screen.show(message)
+        return False
+
+    def cancel(self) -> None:
+        """Asks for the end of the run; the events go on until it says that it was cancelled."""
+        if self.run_id is None:
+            return
+        try:
+            self.connected().send(json.dumps({"type": "cancel", "run_id": self.run_id}))
+        except ConnectionClosed as closed:
+            self.resume(closed)
+            self.send({"type": "cancel", "run_id": self.run_id})
+
+    def resume(self, closed: ConnectionClosed) -> None:
+        """Opens the connection again and asks for the events after the last one seen."""
+        self.link = None
+        if self.run_id is None:
+            raise Refused(f"The connection broke before the server took the message ({closed}); send it again.")
+        self.screen.line("(the connection broke; trying again)", "dim yellow")
+        self.send({"type": "subscribe", "run_id": self.run_id, "starting_after": self.last_seq})
+
+    def send(self, message: dict[str, Any]) -> None:
+        """An idle connection that the server closed meanwhile is opened once more."""
+        try:
+            self.connected().send(json.dumps(message))
+        except ConnectionClosed:
+            self.link = None
+            self.connected().send(json.dumps(message))
+
+    def connected(self) -> ClientConnection:
+        if self.link is None:
+            self.link = self.reconnected()
+        return self.link
+
+    def reconnected(self) -> ClientConnection:
+        for attempt in range(RECONNECTS):
+            try:
+                return self.opened()
+            except InvalidHandshake as error:
+                raise Refused(f"The server refused the connection: {error}") from None
+            except (OSError, WebSocketException) as error:
+                last = error
+                self.sleep(attempt + 1)
+        raise Refused(f"No connection to {self.there.url}: {last}. Does the server run?")
+
+    def opened(self) -> ClientConnection:
+        agent = urllib.parse.quote(self.agent_id, safe="")
+        return connect(
+            f"{self.there.websocket_url}/v1/agents/{agent}/ws",
+            additional_headers={"Authorization": f"Bearer {self.there.key}"},
+            proxy=None if self.there.is_local else True,
+            max_size=None,
+            legacy=True,  # the plain connection, not the context manager that connect() turns into
+        )
+
+    def leave(self) -> None:
+        if self.link is not None:
+            self.link.close()

@@ -1,0 +1,93 @@
+"""Search by words, the same for passages and for messages: any word may match, what holds more of them comes first."""
+
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from django.contrib.postgres.search import SearchQueryField, SearchRank
+from django.db import connection
+from django.db.models import BooleanField, F, FloatField, Func, QuerySet, Value
+from django.db.models.functions import Cast
+
+from accounts.fields import clean_text
+
+MAX_QUERY_CHARS = 20_000
+MAX_TERMS = 100
+MAX_RESULTS = 100
+
+_DATE_FORM = "Write it as 2026-01-15, 2026-01-15T14:30 or 2026-01-15T14:30:00+02:00; without an offset it is UTC."
+
+# Postgres itself cuts the query into lexemes, so that a word, a mail address or a UUID is cut as it was in the text.
+_LEXEMES = "SELECT lexeme FROM unnest(to_tsvector('english', %s)) ORDER BY positions[1], lexeme LIMIT %s"
+
+
+class _Matches(Func):
+    template = "(%(expressions)s)"
+    arg_joiner = " @@ "
+    output_field = BooleanField()
+
+
+class SearchError(ValueError):
+    """The search was asked for in a way that has no answer; the text says how to ask."""
+
+
+def by_words(rows: QuerySet[Any], query: str) -> QuerySet[Any]:
+    """The rows that hold any term of `query`, best first, then newest; each has its `rank`.
+
+    A query without terms (stop words, emoji) is looked for as it is written; then `rank` is None.
+    """
+    query = clean_text(query).strip()[:MAX_QUERY_CHARS]
+    terms = _terms(query)
+    if not terms:
+        return newest_first(rows.filter(text__icontains=query))
+    any_term = Cast(Value(" | ".join(map(_quoted, terms))), SearchQueryField())
+    rank = SearchRank(F("terms"), any_term, cover_density=True)
+    return rows.filter(_Matches(F("terms"), any_term)).annotate(rank=rank).order_by("-rank", "-created_at", "id")
+
+
+def newest_first(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.annotate(rank=Value(None, FloatField())).order_by("-created_at", "id")
+
+
+def within(rows: QuerySet[Any], start: str | datetime | None, end: str | datetime | None) -> QuerySet[Any]:
+    """The rows made from `start` to `end`, both included; an end that is only a date includes that whole day."""
+    first, last = _moment(start, time.min), _moment(end, time.max)
+    if first and last and first > last:
+        raise SearchError(f"The start ({start}) is later than the end ({end}); swap them.")
+    if first:
+        rows = rows.filter(created_at__gte=first)
+    return rows.filter(created_at__lte=last) if last else rows
+
+
+def result_count(wanted: int | None, default: int) -> int:
+    """How many results to give: 1 to MAX_RESULTS, and `default` where it was not said."""
+    return default if wanted is None else max(1, min(wanted, MAX_RESULTS))
+
+
+def _terms(query: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_LEXEMES, [query, MAX_TERMS])
+        return [lexeme for (lexeme,) in cursor.fetchall()]
+
+
+def _quoted(lexeme: str) -> str:
+    doubled = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{doubled}'"
+
+
+def _moment(given: str | datetime | None, time_of_day: time) -> datetime | None:
+    """`time_of_day` completes what is only a date."""
+    if given is None or given == "":
+        return None
+    moment = given if isinstance(given, datetime) else _parsed(given.strip(), time_of_day)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _parsed(text: str, time_of_day: time) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text), time_of_day)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise SearchError(f"{text[:100]!r} is not a date. {_DATE_FORM}") from None

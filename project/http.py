@@ -1,0 +1,113 @@
+"""The HTTP policy of the API: who is asking, and the one table of what an error becomes."""
+
+import logging
+import uuid
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
+from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed
+from agents.llm.registry import InvalidHandle, UnknownProvider
+from agents.runs import KeyReused
+from memory.archival import PassageTooLong
+from memory.core import BlockEditError
+from memory.search import SearchError
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[BaseException], int] = {
+    Unauthenticated: 401,
+    BadRequest: 400,
+    InvalidHandle: 400,
+    BlockEditError: 400,
+    PassageTooLong: 422,
+    SearchError: 422,
+    NotFound: 404,
+    UnknownProvider: 404,
+    Conflict: 409,
+    InvalidRequest: 422,
+    KeyReused: 422,
+    NotServed: 501,
+    OperationalError: 503,
+    InterfaceError: 503,
+}
+
+# A client's library sends these again by itself; for a conflict that would never help, for a database on its way up it
+# will.
+HEADERS: dict[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    409: {"x-should-retry": "false"},
+    501: {"x-should-retry": "false"},
+    503: {"Retry-After": "2"},
+}
+
+
+def error_response(error: BaseException) -> JsonResponse | None:
+    """The answer to an error that has a place in the table; None if it has none."""
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
+    if status is None:
+        return None
+    return JsonResponse({"detail": _detail(error, status)}, status=status, headers=HEADERS.get(status))
+
+
+def _detail(error: BaseException, status: int) -> Any:
+    if isinstance(error, InvalidRequest):
+        return error.problems
+    if status == 503:
+        return "The database cannot be reached at the moment. Try again shortly."
+    return str(error.args[0] if error.args else error)
+
+
+class ApiErrors:
+    """Middleware: what a view of the API raises becomes JSON. Tracebacks go to the log, with an id for the client."""
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response: Any):
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> JsonResponse | None:
+        if not request.path_info.startswith("/v1/"):
+            return None
+        response = error_response(error)
+        if response is not None:
+            if response.status_code == 503:
+                log.warning("%s %s: %s", request.method, request.path, error)
+            return response
+        error_id = uuid.uuid4().hex[:12]
+        log.exception("Error %s in %s %s", error_id, request.method, request.path, exc_info=error)
+        return JsonResponse({"detail": "An unknown error occurred", "error_id": error_id}, status=500)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    """What Django REST framework itself finds wrong, in the API's own form."""
+    if isinstance(error, exceptions.ValidationError):
+        return Response({"detail": problems(error.detail)}, status=422)
+    if isinstance(error, exceptions.ParseError):
+        return Response({"detail": [{"loc": ["body"], "msg": str(error.detail), "type": "json_invalid"}]}, status=422)
+    if isinstance(error, exceptions.NotAuthenticated):
+        return Response({"detail": WHERE_THE_KEY_IS}, status=401, headers=HEADERS[401])
+    if isinstance(error, exceptions.APIException):
+        return Response({"detail": str(error.detail)}, status=error.status_code)
+    return None  # left to ApiErrors
+
+
+def problems(detail: Any, loc: tuple[str | int, ...] = ("body",)) -> list[dict[str, Any]]:
+    """A serializer's errors, flattened to one entry a fault."""
+    if isinstance(detail, dict):
+        found = [problems(value, loc if key == "non_field_errors" else (*loc, key)) for key, value in detail.items()]
+        return [problem for group in found for problem in group]
+    if isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
+        return [problem for index, item in enumerate(detail) for problem in problems(item, (*loc, index))]
+    items = detail if isinstance(detail, list) else [detail]
+    return [{"loc": list(loc), "msg": str(item), "type": getattr(item, "code", "value_error")} for item in items]

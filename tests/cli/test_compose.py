@@ -1,0 +1,98 @@
+"""docker-compose.yml promises what the documentation says of it, and runs the same programs as `./perdure up`."""
+
+import json
+import os
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from cli.configuration import ROOT
+from project.embedded.processes import web_command, worker_command
+
+COMPOSE = ROOT / "docker-compose.yml"
+OURS = ("migrate", "web", "worker")
+SECRETS = {"POSTGRES_PASSWORD": "p", "PERDURE_SECRET_KEY": "s"}
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    yaml = pytest.importorskip("yaml", reason="reading docker-compose.yml needs PyYAML")
+    services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
+    return services
+
+
+def docker(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    known = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    command = ["docker", "compose", "-f", str(COMPOSE), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=known | environment)
+
+
+@pytest.fixture(scope="module")
+def compose() -> None:
+    if shutil.which("docker") is None or docker("version").returncode != 0:
+        pytest.skip("there is no docker client with the compose plugin")
+
+
+@pytest.mark.usefixtures("compose")
+def test_compose_reads_the_file() -> None:
+    result = docker("config", "--format", "json", **SECRETS)
+    assert result.returncode == 0, result.stderr
+    assert set(json.loads(result.stdout)["services"]) == {"postgres", "valkey", *OURS}
+
+
+@pytest.mark.usefixtures("compose")
+@pytest.mark.parametrize("missing", SECRETS)
+def test_compose_refuses_to_start_without_a_secret(missing: str) -> None:
+    result = docker("config", **{name: value for name, value in SECRETS.items() if name != missing})
+    assert result.returncode != 0
+    assert missing in result.stderr
+
+
+def test_the_programs_are_those_of_up(services: dict[str, Any]) -> None:
+    assert tuple(services["web"]["command"]) == web_command("0.0.0.0", 8283)
+    slots = "${PERDURE_WORKER_SLOTS:-1000}"
+    assert [word.replace(slots, "1000") for word in services["worker"]["command"]] == list(worker_command(1000))
+
+
+def test_the_image_starts_the_web_process() -> None:
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    command = next(line.removeprefix("CMD ") for line in text.splitlines() if line.startswith("CMD "))
+    assert tuple(json.loads(command)) == web_command("0.0.0.0", 8283)
+
+
+def test_the_image_does_not_run_as_root_and_checks_hashes() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert "USER 10001:10001" in lines
+    assert "RUN pip install --require-hashes -r requirements.lock" in lines
+
+
+def test_only_the_web_port_is_published_and_on_the_loopback(services: dict[str, Any]) -> None:
+    assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
+        "web": ["${PERDURE_BIND:-127.0.0.1}:${PERDURE_PORT:-8283}:8283"]
+    }
+
+
+def test_no_secret_has_a_default(services: dict[str, Any]) -> None:
+    required = ":?set it to a long random text}"
+    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"] == "${POSTGRES_PASSWORD" + required
+    for name in OURS:
+        assert services[name]["environment"]["PGPASSWORD"] == "${POSTGRES_PASSWORD" + required
+        assert services[name]["environment"]["PERDURE_SECRET_KEY"] == "${PERDURE_SECRET_KEY" + required
+
+
+def test_whatever_takes_connections_has_a_health_check(services: dict[str, Any]) -> None:
+    assert {name for name, service in services.items() if "healthcheck" in service} == {"postgres", "valkey", "web"}
+
+
+def test_the_order_of_the_start(services: dict[str, Any]) -> None:
+    healthy = {"condition": "service_healthy"}
+    assert services["migrate"]["depends_on"] == {"postgres": healthy, "valkey": healthy}
+    for name in ("web", "worker"):
+        assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+
+
+def test_workers_can_be_many(services: dict[str, Any]) -> None:
+    assert "container_name" not in services["worker"]
+    assert "ports" not in services["worker"]

@@ -1,0 +1,157 @@
+"""How the commands find a server and say that there is none."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from cli.configuration import ROOT, Refused, configuration, ensure_secret_key, home, write_private
+from cli.send import answer_of, refuse_unfinished
+from cli.server import Server, find_agent, server
+from project.embedded import homes
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Knows the key `k` and the agent `first`."""
+
+    def do_GET(self) -> None:
+        if self.headers["Authorization"] != "Bearer k":
+            self.reply(401, {"detail": "no"})
+        elif self.path == "/v1/agents/?name=first":
+            self.reply(200, [{"id": "agent-1", "name": "first"}])
+        elif self.path.startswith("/v1/agents/?"):
+            self.reply(200, [])
+        else:
+            self.reply(404, {"detail": f"nothing at {self.path}"})
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        said = {"message_type": "assistant_message", "content": f"{asked['input']}, {self.path}"}
+        self.reply(200, {"messages": [said], "stop_reason": {"stop_reason": "end_turn"}})
+
+    def reply(self, status: int, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Answers) as listening:
+        threading.Thread(target=listening.serve_forever, args=(0.02,)).start()
+        yield f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "cli", *words], cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("words", [("chat",), ("send", "hello")])
+def test_without_a_server_one_sentence_says_how_to_start_it(words: tuple[str, ...]) -> None:
+    result = command(*words)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("No server is running; start it with ./perdure up")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_send_prints_the_answer(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERDURE_URL", url)
+    monkeypatch.setenv("PERDURE_API_KEY", "k")
+    result = command("send", "hello there")
+    assert (result.returncode, result.stdout) == (0, "hello there, /v1/agents/agent-1/messages\n")
+
+
+def test_send_fails_when_there_is_no_such_agent(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERDURE_URL", url)
+    monkeypatch.setenv("PERDURE_API_KEY", "k")
+    result = command("send", "nobody", "hello")
+    assert result.returncode == 1
+    assert result.stderr == "There is no agent named 'nobody'; give the name or the id of one that exists.\n"
+
+
+def test_the_server_that_runs_on_this_home_is_found() -> None:
+    place = homes.prepared(home())
+    write_private(place / "run.json", json.dumps({"url": "http://127.0.0.1:1"}))
+    write_private(place / "api-key", "the key\n")
+    with pytest.raises(Refused, match="No server is running"):
+        server()
+    with homes.locked(place):
+        assert server() == Server("http://127.0.0.1:1", "the key")
+
+
+def test_a_server_that_only_starts_is_said_so() -> None:
+    place = homes.prepared(home())
+    with homes.locked(place), pytest.raises(Refused, match="just starting"):
+        server()
+
+
+def test_a_remote_server_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERDURE_URL", "https://perdure.example.org/")
+    with pytest.raises(Refused, match="PERDURE_API_KEY"):
+        server()
+    monkeypatch.setenv("PERDURE_API_KEY", "k")
+    assert server().websocket_url == "wss://perdure.example.org"
+
+
+def test_refusals_are_sentences(url: str) -> None:
+    with pytest.raises(Refused, match="does not know this API key"):
+        find_agent(Server(url, "wrong"), "first")
+    with pytest.raises(Refused, match=r"\(404\): nothing at /v1/agents/agent-2"):
+        find_agent(Server(url, "k"), "agent-2")
+
+
+def test_a_server_that_does_not_answer_is_named(url: str) -> None:
+    with pytest.raises(Refused, match=r"No answer from http://127\.0\.0\.1:1: .*Does the server run"):
+        Server("http://127.0.0.1:1", "k").get("/")
+
+
+def test_a_local_server_is_not_asked_through_a_proxy(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert find_agent(Server(url, "k"), "first")["id"] == "agent-1"
+
+
+def test_send_joins_what_the_agent_said() -> None:
+    messages = [
+        {"message_type": "reasoning_message", "reasoning": "hm"},
+        {"message_type": "assistant_message", "content": "a"},
+        {"message_type": "assistant_message", "content": [{"type": "text", "text": "b"}]},
+    ]
+    assert answer_of({"messages": messages}) == "a\nb"
+
+
+def test_a_turn_that_did_not_end_by_itself_is_a_failure() -> None:
+    refuse_unfinished({"stop_reason": {"stop_reason": "end_turn"}})
+    with pytest.raises(Refused, match="max_steps"):
+        refuse_unfinished({"stop_reason": {"stop_reason": "max_steps"}})
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", "http://127.0.0.1:9"), ("0.0.0.0", "http://127.0.0.1:9"), ("::", "http://[::1]:9")],
+)
+def test_the_address_of_the_server(monkeypatch: pytest.MonkeyPatch, host: str, expected: str) -> None:
+    monkeypatch.setenv("PERDURE_HOST", host)
+    monkeypatch.setenv("PERDURE_PORT", "9")
+    assert configuration().url == expected
+
+
+def test_the_secret_key_is_made_once_and_private(tmp_path: Path) -> None:
+    ensure_secret_key(tmp_path)
+    made = (tmp_path / "secret-key").read_text()
+    ensure_secret_key(tmp_path)
+    assert (tmp_path / "secret-key").read_text() == made
+    assert len(made) > 50
+    assert (tmp_path / "secret-key").stat().st_mode & 0o777 == 0o600

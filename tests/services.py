@@ -1,0 +1,34 @@
+"""Starts the embedded Postgres and Valkey for the whole test run, before Django reads its settings."""
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+_stack = ExitStack()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    from project.embedded import running
+
+    home = Path(_stack.enter_context(tempfile.TemporaryDirectory(prefix="perdure-tests-", ignore_cleanup_errors=True)))
+    backing = _stack.enter_context(running(home, throwaway=True))
+    os.environ |= {
+        "PERDURE_HOME": str(home),
+        "PERDURE_SECRET_KEY": "the tests' own secret key, 0123456789abcdef",
+        "DATABASE_URL": backing.database_url,
+        "REDIS_URL": backing.redis_url,
+        "PERDURE_LEASE": "2",
+        "PERDURE_SWEEP": "0.5",
+        "PERDURE_STOP_GRACE": "3",
+        "PERDURE_APPS": "tests.effects",
+    }
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL"):
+        os.environ.pop(name, None)
+
+
+def pytest_unconfigure() -> None:
+    _stack.close()

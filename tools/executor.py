@@ -1,0 +1,102 @@
+"""Run one call of a registered tool, and turn whatever comes of it into a ToolReturn."""
+
+import json
+import sys
+import traceback
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, transaction
+
+from memory.archival import Archival, PassageTooLong
+from memory.core import BlockEditError, CoreMemory
+from memory.search import SearchError
+from tools.registry import RegisteredTool
+from tools.spec import Status, ToolCall, ToolError, ToolReturn
+
+TOLD_TO_MODEL = (ToolError, BlockEditError, SearchError, PassageTooLong)
+
+_SERVER_PATHS = (str(Path(__file__).resolve().parent.parent), sys.prefix, sys.base_prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a trusted tool may know and use besides its arguments.
+
+    `effect_key` is the same when the same call is run again. `messages` is the queryset that recall memory searches.
+    """
+
+    organization_id: str
+    agent_id: str
+    conversation_id: str
+    effect_key: str
+    core: CoreMemory
+    archival: Archival
+    messages: Any
+    now: datetime
+
+
+def run(registered: RegisteredTool, arguments: dict[str, Any], context: ToolContext, call: ToolCall) -> ToolReturn:
+    """A tool that fails changes nothing: its rows and its edits of core memory are taken back.
+
+    Raises only what a "state" tool gets from a database that is away: then the step has to run again.
+    """
+    before = context.core.blocks
+    try:
+        return _returned(registered, call, "success", _text(_called(registered, arguments, context)))
+    except TOLD_TO_MODEL as error:
+        context.core.restore(before)
+        return _returned(registered, call, "error", str(error))
+    except Exception as error:
+        context.core.restore(before)
+        if registered.spec.effect == "state" and isinstance(error, OperationalError | InterfaceError):
+            raise
+        text = f"Error executing function {call.name}: {type(error).__name__}: {error}"
+        return _returned(registered, call, "error", _without_paths(text), stderr=_traceback(error))
+
+
+def _called(registered: RegisteredTool, arguments: dict[str, Any], context: ToolContext) -> Any:
+    # A savepoint, because after a failed statement the transaction that records the result could not go on.
+    with transaction.atomic() if registered.spec.effect == "state" else nullcontext():
+        if registered.takes_context:
+            return registered.function(context, **arguments)
+        return registered.function(**arguments)
+
+
+def _text(result: Any) -> str:
+    if result is None or isinstance(result, str):
+        return str(result)
+    return json.dumps(result, ensure_ascii=False, default=str)
+
+
+def _returned(
+    registered: RegisteredTool, call: ToolCall, status: Status, text: str, stderr: list[str] | None = None
+) -> ToolReturn:
+    return ToolReturn(call.id, call.name, status, _cut(text, registered.spec.return_chars), stderr=stderr)
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    excess = f"{len(text)} > {limit}"
+    return f"{text[:limit]}... [NOTE: function output was truncated since it exceeded the character limit: {excess}]"
+
+
+def _traceback(error: Exception) -> list[str]:
+    """Like Python's own, but with the names of modules for the paths of files: users may read it."""
+    places = [
+        f"  {frame.f_globals.get('__name__')}, line {line}, in {frame.f_code.co_name}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals is not globals()
+    ]
+    last = [_without_paths(line.rstrip("\n")) for line in traceback.format_exception_only(error)]
+    return ["Traceback (most recent call last):", *places, *last]
+
+
+def _without_paths(text: str) -> str:
+    for path in sorted(_SERVER_PATHS, key=len, reverse=True):
+        text = text.replace(path, "…")
+    return text

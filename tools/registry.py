@@ -1,0 +1,104 @@
+"""The trusted tools, which run in this process: the built-in ones, listed by hand, and those of further apps."""
+
+import importlib
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from tools.schema import schema_from_source
+from tools.spec import Effect, ToolSpec
+
+ToolType = Literal["custom", "letta_core", "letta_memory_core", "letta_sleeptime_core"]
+
+BUILTIN_MODULES = (
+    "tools.builtin.messaging",
+    "tools.builtin.core_memory",
+    "tools.builtin.archival",
+    "tools.builtin.recall",
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_tools: dict[str, "RegisteredTool"] = {}
+
+
+class RegistrationError(ValueError):
+    """A function cannot be registered as a tool; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredTool:
+    """A tool and the function behind it. `takes_context` tells whether the function wants a ToolContext first."""
+
+    spec: ToolSpec
+    function: Callable[..., Any]
+    tool_type: ToolType
+    tags: tuple[str, ...]
+    parallel: bool
+    takes_context: bool
+
+
+def tool(
+    *,
+    effect: Effect,
+    idempotent: bool = False,
+    type: ToolType = "custom",
+    parallel: bool = False,
+    tags: Iterable[str] = (),
+) -> Callable[[F], F]:
+    """Register the function under its own name; its signature and docstring are what the model is shown.
+
+    effect    what it may do to the world (tools/spec.py tells the three kinds)
+    parallel  whether several calls of it may run at the same time
+    """
+
+    def register(function: F) -> F:
+        spec = _spec(function, effect, idempotent)
+        _add(RegisteredTool(spec, function, type, tuple(tags), parallel, _takes_context(function, spec)))
+        return function
+
+    return register
+
+
+def load(extra_modules: Iterable[str] = ()) -> None:
+    """Import the modules whose functions are tools."""
+    for module in (*BUILTIN_MODULES, *extra_modules):
+        importlib.import_module(module)
+
+
+def find(name: str) -> RegisteredTool | None:
+    return _tools.get(name)
+
+
+def registered() -> list[RegisteredTool]:
+    """Every tool, by name."""
+    return [_tools[name] for name in sorted(_tools)]
+
+
+def _spec(function: Callable[..., Any], effect: Effect, idempotent: bool) -> ToolSpec:
+    if inspect.iscoroutinefunction(function):
+        raise RegistrationError(f"Tool {function.__name__!r} is `async def`; registered tools are plain functions.")
+    schema = schema_from_source(textwrap.dedent(inspect.getsource(function)))
+    return ToolSpec(
+        name=schema["name"],
+        description=schema["description"],
+        parameters=schema["parameters"],
+        effect=effect,
+        idempotent=idempotent,
+    )
+
+
+def _takes_context(function: Callable[..., Any], spec: ToolSpec) -> bool:
+    first = next(iter(inspect.signature(function).parameters), None)
+    return first is not None and first not in spec.parameters["properties"]
+
+
+def _add(added: RegisteredTool) -> None:
+    name = added.spec.name
+    if (known := _tools.get(name)) is not None:
+        raise RegistrationError(
+            f"Two tools are {name!r}: {known.function.__module__} and {added.function.__module__}. Rename one."
+        )
+    _tools[name] = added

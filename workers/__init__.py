@@ -1,0 +1,1 @@
+"""Workers: Celery drives the loop."""

@@ -1,0 +1,114 @@
+"""One worker per conversation: a lease says who may steal, an epoch says who may write. Both live in Postgres."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents import ledger
+from agents.faultpoints import faultpoint
+from agents.ledger import Hold, Turn
+from agents.loop.ports import Abort
+from agents.models import Conversation
+from agents.retry import settled
+
+log = logging.getLogger(__name__)
+
+# The database's clock alone counts. The row is re-read by the statements after this one, never by a join in it, which
+# would show the moment before the lock was granted.
+_CLAIM = """
+UPDATE agents_conversation
+   SET epoch = epoch + 1, owner = %s, lease_until = clock_timestamp() + make_interval(secs => %s)
+ WHERE id = %s AND (lease_until IS NULL OR lease_until < clock_timestamp())
+RETURNING *
+"""
+
+RENEW = """
+UPDATE agents_conversation AS lane SET lease_until = clock_timestamp() + make_interval(secs => %s)
+  FROM unnest(%s::text[], %s::bigint[]) AS held(id, epoch)
+ WHERE lane.id = held.id AND lane.epoch = held.epoch
+RETURNING lane.id
+"""
+
+WANTED = """
+SELECT conversation_id FROM agents_run
+ WHERE conversation_id = ANY(%s) AND status = 'running' AND cancel_requested_at IS NOT NULL
+"""
+
+
+@dataclass(slots=True)
+class Held:
+    """A conversation that this process is working on."""
+
+    turn: Turn
+    abort: Abort
+    renewed: float = field(default_factory=time.monotonic)
+    deadline: float = float("inf")  # monotonic
+
+
+class Holds:
+    """Every hold of this process, and the thread-safe book of them."""
+
+    def __init__(self, owner: str, lease: float):
+        self.owner = owner
+        self.lease = lease
+        self._lock = threading.Lock()
+        self._held: dict[str, Held] = {}
+        self.stopping = False
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def all(self) -> list[Held]:
+        with self._lock:
+            return list(self._held.values())
+
+    def run(self, conversation_id: str, work: Callable[[Turn, Abort], None]) -> bool:
+        """Claim the conversation and do `work` on its next step. False: another has it, or there is nothing to do."""
+        if self.stopping or conversation_id in self._held:
+            return False
+        faultpoint("c4")
+        turn = settled(lambda again: claim(conversation_id, self.owner, self.lease))
+        if turn is None:
+            return False
+        held = Held(turn, Abort(), deadline=time.monotonic() + _seconds_left(turn))
+        with self._lock:
+            self._held[conversation_id] = held
+        try:
+            if self.stopping:
+                held.abort.press("shutdown")
+            work(turn, held.abort)
+        finally:
+            with self._lock:
+                self._held.pop(conversation_id, None)
+        return True
+
+    def abort(self, conversation_id: str, reason: str) -> None:
+        with self._lock:
+            held = self._held.get(conversation_id)
+        if held:
+            held.abort.press(reason)
+
+    def stop(self) -> None:
+        """Claim nothing more, and end every wait: what is under way is committed as far as it has come."""
+        self.stopping = True
+        for held in self.all():
+            held.abort.press("shutdown")
+
+
+def claim(conversation_id: str, owner: str, lease: float) -> Turn | None:
+    """T1: take the conversation and open its next step, in one transaction."""
+    with transaction.atomic():
+        rows = Conversation.objects.raw(_CLAIM, [owner, lease, conversation_id])
+        conversation = next(iter(rows), None)
+        if conversation is None:
+            return None
+        return ledger.begin(Hold(conversation.id, conversation.epoch), conversation)
+
+
+def _seconds_left(turn: Turn) -> float:
+    return (turn.run.deadline_at - timezone.now()).total_seconds()

@@ -1,0 +1,29 @@
+"""What workers do. One task is one step of one conversation; a second copy of it finds nothing to do."""
+
+from functools import cache
+
+from celery import shared_task
+from celery.signals import worker_ready, worker_shutting_down
+
+from agents.hints import ADVANCE
+from workers.wiring import WorkerProcess
+
+
+@cache
+def this_process() -> WorkerProcess:
+    return WorkerProcess()
+
+
+@shared_task(name=ADVANCE)
+def advance(conversation_id: str) -> None:
+    this_process().advance(conversation_id)
+
+
+@worker_ready.connect
+def on_ready(**_: object) -> None:
+    this_process().start()
+
+
+@worker_shutting_down.connect
+def on_shutdown(**_: object) -> None:
+    this_process().stop()

@@ -1,0 +1,94 @@
+"""What a step is given: settings become objects here and only here."""
+
+import logging
+import os
+import socket
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cached_property
+
+from django.conf import settings
+from django.db import connection
+
+from agents import hints, runs
+from agents.errors import LLMError
+from agents.ledger import Turn
+from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, context_window, providers_from
+from agents.loop.ports import LLM, Abort
+from agents.streaming import Wires
+from workers.claims import Holds
+from workers.heartbeat import CancelListener, Heartbeat
+from workers.sweep import Sweeper
+
+log = logging.getLogger(__name__)
+
+
+class Outfit:
+    """agents.runs.Outfit, from the settings."""
+
+    def __init__(self) -> None:
+        self.wires = Wires(settings.REDIS_URL, settings.STREAM_RETENTION_SECONDS)
+        read, total = settings.LLM_READ_TIMEOUT_SECONDS, settings.LLM_TOTAL_TIMEOUT_SECONDS
+        configured = providers_from(settings.PROVIDER_SETTINGS)
+        self._providers = Providers(tuple(replace(provider, read=read, total=total) for provider in configured))
+
+    def llm(self, handle: str) -> LLM:
+        try:
+            return self._providers.llm(handle)
+        except (InvalidHandle, UnknownProvider) as error:
+            raise LLMError("configuration", str(error)) from None
+
+    def context_window(self, handle: str) -> int:
+        return context_window(handle)
+
+
+class WorkerProcess:
+    """One worker process: its holds, its slots, and the threads that keep them."""
+
+    def __init__(self) -> None:
+        owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.holds = Holds(owner, settings.LEASE_SECONDS)
+        self._heartbeat = Heartbeat(self.holds)
+        self._sweeper = Sweeper(settings.SWEEP_SECONDS, self.take_up)
+        self._pool = ThreadPoolExecutor(settings.WORKER_SLOTS, thread_name_prefix="swept")
+
+    @cached_property
+    def outfit(self) -> Outfit:
+        return Outfit()
+
+    def start(self) -> None:
+        hints.on_failure = self.take_up
+        self._heartbeat.start()
+        self._sweeper.start()
+        CancelListener(self.holds).start()
+
+    def advance(self, conversation_id: str) -> None:
+        """Take one step of the conversation, if it has one to take and nobody else does."""
+        try:
+            self.holds.run(conversation_id, self._work)
+        except Exception:
+            log.exception("%s could not be advanced; the sweep will come back to it", conversation_id)
+        finally:
+            connection.close()
+
+    def take_up(self, conversation_id: str) -> None:
+        """Advance it in a thread of our own: what the sweep found, or what the broker could not be told."""
+        if not self.holds.stopping and len(self.holds) < settings.WORKER_SLOTS:
+            self._pool.submit(self.advance, conversation_id)
+
+    def stop(self) -> None:
+        """Give every hold back in good order, for at most the grace that the settings allow."""
+        self._sweeper.end()
+        self.holds.stop()
+        waited = threading.Event()
+        for _ in range(int(settings.STOP_GRACE_SECONDS * 20)):
+            if not len(self.holds):
+                break
+            waited.wait(0.05)
+        self._heartbeat.end()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self, turn: Turn, abort: Abort) -> None:
+        runs.advance(turn, self.outfit, abort)
