@@ -1,5 +1,6 @@
 """Form fields of the admin for the column types of accounts/fields.py: what is not edited comes back as it was."""
 
+import json
 from typing import Any
 
 from django import forms
@@ -32,9 +33,9 @@ class JSON(forms.JSONField):
         return value
 
     def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, forms.fields.InvalidJSONInput):
+        if value is None or isinstance(value, forms.fields.InvalidJSONInput):
             return value
-        return "" if value is None else super().prepare_value(value)
+        return json.dumps(value, indent=2, ensure_ascii=False)
 
     def _default(self) -> Any:
         # Django hands the default of a column over as `initial`.

@@ -17,7 +17,7 @@ from tools import catalog
 from tools.models import Tool
 
 DESCRIPTIONS = {
-    "human": "What you know of the person you talk to: name, circumstances, tastes, whatever makes talk with them easier.",
+    "human": "What you know of the person you talk to: name, circumstances, tastes, whatever makes talking easier.",
     "persona": "Who you are: your name, your manner, and what you keep to in every conversation.",
 }
 

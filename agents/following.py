@@ -142,10 +142,10 @@ class Hub:
     async def history(self, run_id: str) -> list[Wire]:
         """What the run's stream still holds; nothing, without Redis."""
         try:
-            rows = await asyncio.wait_for(self._redis.xrange(channel(run_id)), timeout=2)
+            rows: Any = await asyncio.wait_for(self._redis.xrange(channel(run_id)), timeout=2)
         except (redis.RedisError, OSError, TimeoutError):
             return []
-        return [entry for _, fields in rows for entry in json.loads(fields[b"e"])]
+        return [entry for _, fields in rows or () for entry in json.loads(fields[b"e"])]
 
     async def _subscribe(self, run_id: str) -> None:
         try:

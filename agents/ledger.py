@@ -284,7 +284,7 @@ class StepLedger:
     def _save_attempts(
         self, reply: Reply | None, ready: Sequence[Ready], returns: list[ToolReturn], starting: Admitted | None
     ) -> None:
-        """With the answer: every call of it, as far as it has come. Later: the ends of what was started, and the next."""
+        """With the answer: all its calls, as far as they have come. Later: ends of what was started, and the next."""
         now, ends = timezone.now(), {returned.call_id: returned for returned in returns}
         if reply and reply.calls:
             ToolAttempt.objects.bulk_create(
@@ -363,7 +363,7 @@ class StepLedger:
         turn.ready = True
 
 
-# Ways for a run to end, or to wait --------------------------------------------------------------------------------------
+# Ways for a run to end, or to wait ------------------------------------------------------------------------------------
 
 
 def fail(turn: Turn, stop_reason: str, code: str, message: str) -> None:

@@ -149,7 +149,7 @@ class Publisher:
 
 def closing_entries(run: Run) -> list[Wire]:
     """The last entries of a run's stream."""
-    events = [{"kind": "event", "data": event} for event in final_events(run)]
+    events: list[Wire] = [{"kind": "event", "data": event} for event in final_events(run)]
     return [*events, {"kind": "done", "data": {"run_id": run.id, "seq_id": events[-1]["data"]["seq_id"]}}]
 
 

@@ -35,9 +35,11 @@ class CommitTools:
         return _run(self._turn, self._agent, admitted, self._core)
 
     def save(self) -> None:
-        for label in self._core.changed if self._core else ():
-            block = self._blocks[label]
-            value = next(text.value for text in self._core.blocks if text.label == label)
+        if self._core is None:
+            return
+        values = {text.label: text.value for text in self._core.blocks}
+        for label in self._core.changed:
+            block, value = self._blocks[label], values[label]
             Block.objects.filter(id=block.id).update(
                 value=value, version=F("version") + 1, last_updated_by_id=self._agent.id, updated_at=timezone.now()
             )

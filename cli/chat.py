@@ -3,9 +3,10 @@
 import json
 import time
 import urllib.parse
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +18,8 @@ from cli.screen import Screen
 from cli.server import Server, find_agent, server
 
 HISTORY = 10
+BREAKS = 20
+"""Broken connections in one turn after which it is given up."""
 RECONNECTS = 8
 """Tries after a lost connection, each waiting a second longer than the one before."""
 
@@ -87,15 +90,19 @@ class Conversation:
     screen: Screen
     sleep: Callable[[float], None] = time.sleep
     link: ClientConnection | None = None
+    message: dict[str, Any] = field(default_factory=dict)
     run_id: str | None = None
     last_seq: int = 0
     cancelling: bool = False
+    breaks: int = 0
 
     def turn(self, text: str) -> None:
         """Sends one message and shows what comes back until the run is done."""
-        self.run_id, self.last_seq, self.cancelling = None, 0, False
+        self.run_id, self.last_seq, self.cancelling, self.breaks = None, 0, False, 0
+        key = str(uuid.uuid4())  # sent twice, the message is still taken once
+        self.message = {"type": "send", "input": text, "stream_tokens": True, "idempotency_key": key}
         try:
-            self.send({"type": "send", "input": text, "stream_tokens": True})
+            self.send(self.message)
             while not self.advance():
                 pass
         except Refused as refusal:
@@ -113,18 +120,20 @@ class Conversation:
         return False
 
     def take(self, message: dict[str, Any]) -> bool:
-        self.last_seq = message.get("seq_id") or self.last_seq
         match message.get("type"):
             case "accepted":
                 self.run_id = message["run_id"]
                 if self.cancelling:
                     self.cancel()
+            case "error":
+                raise Refused(f"The server refused: {message.get('detail')}")
+            case _ if message.get("run_id", self.run_id) != self.run_id:
+                pass  # what an earlier turn, given up after an error, still has to say
             case "done":
                 self.screen.close()
                 return True
-            case "error":
-                raise Refused(str(message.get("message") or message.get("detail") or "The server refused the message."))
             case _:
+                self.last_seq = message.get("seq_id") or self.last_seq
                 self.screen.show(message)
         return False
 
@@ -141,10 +150,14 @@ class Conversation:
     def resume(self, closed: ConnectionClosed) -> None:
         """Opens the connection again and asks for the events after the last one seen."""
         self.link = None
-        if self.run_id is None:
-            raise Refused(f"The connection broke before the server took the message ({closed}); send it again.")
+        self.breaks += 1
+        if self.breaks > BREAKS:
+            raise Refused(f"The connection keeps breaking ({closed}).")
         self.screen.line("(the connection broke; trying again)", "dim yellow")
-        self.send({"type": "subscribe", "run_id": self.run_id, "starting_after": self.last_seq})
+        if self.run_id is None:
+            self.send(self.message)
+        else:
+            self.send({"type": "subscribe", "run_id": self.run_id, "starting_after": self.last_seq})
 
     def send(self, message: dict[str, Any]) -> None:
         """An idle connection that the server closed meanwhile is opened once more."""

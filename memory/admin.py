@@ -14,7 +14,7 @@ from accounts.admin import OfOrganization
 from memory.models import Archive, Block, Passage
 from memory.search import by_words
 
-LABEL = re.compile(r"[\w/-]+", re.ASCII)
+LABEL = re.compile(r"[a-zA-Z0-9_/-]+")
 
 
 class BlockForm(forms.ModelForm):
@@ -117,11 +117,6 @@ class BlockAdmin(OfOrganization, admin.ModelAdmin):
     @admin.display(description="attached to")
     def attached_to(self, block: Block) -> str:
         return ", ".join(block.agents.order_by("name").values_list("name", flat=True)[:20]) or "no agent"
-
-
-class PassageInline(OfOrganization, admin.TabularInline):
-    model = Passage
-    fields = ("created_at", "text", "tags")
 
 
 @admin.register(Archive)

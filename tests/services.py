@@ -1,5 +1,6 @@
 """Starts the embedded Postgres and Valkey for the whole test run, before Django reads its settings."""
 
+import atexit
 import os
 import tempfile
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 _stack = ExitStack()
+atexit.register(_stack.close)  # also where pytest stops before it has begun
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -28,7 +30,3 @@ def pytest_load_initial_conftests() -> None:
     }
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL"):
         os.environ.pop(name, None)
-
-
-def pytest_unconfigure() -> None:
-    _stack.close()

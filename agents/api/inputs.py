@@ -105,7 +105,7 @@ def messages_of(body: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str
 
 
 def _message(index: int, message: Any) -> dict[str, Any]:
-    place = ["body", "messages", index]
+    place: list[str | int] = ["body", "messages", index]
     if not isinstance(message, dict):
         raise invalid(place, "Should be an object", "model_type")
     if message.get("type", "message") != "message" or "approve" in message or "approvals" in message:

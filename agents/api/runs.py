@@ -1,5 +1,8 @@
 """Runs and their steps, to look at; cancelling is beside the messages."""
 
+from typing import Any
+
+from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,7 +16,7 @@ from agents.events import usage_of
 from agents.models import TERMINAL, Message, Run, Step
 from agents.wire import View, shown
 
-_STATUSES = {
+_STATUSES: dict[str, dict[str, Any]] = {
     "created": {"status": "queued", "claims": 0},
     "completed": {"status": "completed"},
     "failed": {"status": "failed"},
@@ -86,7 +89,7 @@ class OneStep(ApiView):
         return answer(step_shape(one(self.principal(request), Step, checked_id("step", step_id))))
 
 
-def _of_statuses(rows, statuses: list[str]):
+def _of_statuses(rows: QuerySet[Run], statuses: list[str]) -> QuerySet[Run]:
     found = rows.none()
     for status in statuses:
         if status == "running":

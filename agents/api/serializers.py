@@ -28,7 +28,7 @@ class Text(serializers.CharField):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**{"trim_whitespace": False, "allow_blank": True} | kwargs)
-        self.validators = [v for v in self.validators if type(v).__name__ not in _REFUSED_VALIDATORS]
+        self.validators: list[Any] = [v for v in self.validators if type(v).__name__ not in _REFUSED_VALIDATORS]
 
     def to_internal_value(self, data: Any) -> str:
         # DRF would turn numbers into text; the contract says string.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.urls import URLPattern, re_path
 from django.views.decorators.csrf import csrf_exempt
@@ -15,13 +16,11 @@ CONVERSATION = r"(?P<conversation_id>[^/]+)"
 
 
 def at(route: str, view: Any) -> URLPattern:
-    return re_path(rf"^{route}/?$", view.as_view() if isinstance(view, type) else view)
+    return re_path(rf"^{route}/?$", view.as_view() if hasattr(view, "as_view") else view)
 
 
 def by_method(post: Callable[..., Any], others: Any) -> Callable[..., Any]:
     """One path whose POST waits in the event loop, and whose other methods are a DRF view in a thread."""
-    from asgiref.sync import sync_to_async
-
     other_methods = sync_to_async(others.as_view(), thread_sensitive=True)
 
     @csrf_exempt

@@ -36,11 +36,8 @@ def compile_prompt(
 ) -> str:
     """The system prompt: instructions, core memory, tool rules, facts."""
     memory = render(list(blocks), style.line_numbers)
-    if PLACEHOLDER in instructions:
-        parts = [instructions.replace(PLACEHOLDER, memory)]
-    else:
-        parts = [instructions, memory]
-    return "\n\n".join(part for part in (*parts, _rules(rules), _facts(facts)) if part)
+    whole = instructions.replace(PLACEHOLDER, memory) if PLACEHOLDER in instructions else f"{instructions}\n\n{memory}"
+    return "\n\n".join(part for part in (whole.strip(), _rules(rules), _facts(facts)) if part)
 
 
 def build_request(state: StepState) -> LLMRequest:

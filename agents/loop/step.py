@@ -51,7 +51,7 @@ Ready = ToolReturn | Admitted
 
 
 class Ledger(Protocol):
-    """Where the step is made to last. Each method is one transaction, refused (Fenced) to a worker that lost its hold."""
+    """Where the step is made to last. Each method is one transaction; Fenced refuses it to a worker without hold."""
 
     def call_id(self, index: int) -> str: ...
 
@@ -75,7 +75,7 @@ class Toolbox(Protocol):
 def take_step(
     state: StepState, llm: LLM, toolbox: Toolbox, ledger: Ledger, emit: Callable[[LLMEvent], None], abort: Abort
 ) -> Decision:
-    """Take the step that `state` stands before. Raises LLMError, Cancelled or Fenced; then nothing half-done is stored."""
+    """Take the step that `state` stands before. Raises LLMError, Cancelled or Fenced; nothing half-done is stored."""
     fresh = None if state.recorded else _ask(state, llm, ledger, emit, abort)
     reply = state.recorded or fresh
     assert reply is not None

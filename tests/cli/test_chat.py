@@ -68,9 +68,10 @@ def test_a_turn_is_shown_as_it_streams(screen: Screen) -> None:
         talk = conversation(url, screen)
         talk.turn("hello")
         talk.leave()
-    assert received == [
-        ("/v1/agents/agent-1/ws", "Bearer k", {"type": "send", "input": "hello", "stream_tokens": True})
-    ]
+    path, authorization, message = received[0]
+    assert (path, authorization) == ("/v1/agents/agent-1/ws", "Bearer k")
+    assert message.pop("idempotency_key")
+    assert message == {"type": "send", "input": "hello", "stream_tokens": True}
     assert shown(screen) == SHOWN
 
 
@@ -120,15 +121,48 @@ def test_ctrl_c_cancels_the_run_and_reads_on(screen: Screen, monkeypatch: pytest
     assert "cancelled" in shown(screen)
 
 
-def test_a_message_that_was_not_taken_is_said_so(screen: Screen) -> None:
+def test_a_message_that_may_not_have_been_taken_is_sent_again_with_the_same_key(screen: Screen) -> None:
+    received: list[Any] = []
+
+    def script(link: ServerConnection) -> None:
+        received.append(json.loads(link.recv()))
+        if len(received) == 1:
+            link.close()
+        else:
+            tell(link, {"type": "accepted", "run_id": "run-1"}, *ANSWER, {"type": "done", "run_id": "run-1"})
+            link.recv()
+
+    with serving(script) as url:
+        talk = conversation(url, screen)
+        talk.turn("hello")
+        talk.leave()
+    assert received[0] == received[1]
+    assert shown(screen).endswith(SHOWN)
+
+
+def test_a_connection_that_keeps_breaking_is_given_up(screen: Screen) -> None:
     def script(link: ServerConnection) -> None:
         link.recv()
         link.close()
 
     with serving(script) as url:
+        conversation(url, screen).turn("hello")
+    assert "The connection keeps breaking" in shown(screen)
+
+
+def test_the_rest_of_an_earlier_run_is_not_shown(screen: Screen) -> None:
+    def script(link: ServerConnection) -> None:
+        link.recv()
+        tell(link, {**ANSWER[0], "run_id": "run-0"}, {"type": "accepted", "run_id": "run-1"})
+        tell(link, {**ANSWER[6], "run_id": "run-1"}, {"type": "done", "run_id": "run-0"})
+        tell(link, {**ANSWER[7], "run_id": "run-1"}, {"type": "done", "run_id": "run-1"})
+        link.recv()
+
+    with serving(script) as url:
         talk = conversation(url, screen)
         talk.turn("hello")
-    assert "before the server took the message" in shown(screen)
+        talk.leave()
+    assert shown(screen) == "Hello\n"
 
 
 def test_a_refused_connection_is_said_so(screen: Screen) -> None:
@@ -139,14 +173,14 @@ def test_a_refused_connection_is_said_so(screen: Screen) -> None:
 def test_an_error_of_the_server_ends_the_turn(screen: Screen) -> None:
     def script(link: ServerConnection) -> None:
         link.recv()
-        tell(link, {"type": "error", "message": "too much at once"})
+        tell(link, {"type": "error", "status": 409, "detail": "too much at once"})
         link.recv()
 
     with serving(script) as url:
         talk = conversation(url, screen)
         talk.turn("hello")
         talk.leave()
-    assert shown(screen) == "too much at once\n"
+    assert shown(screen) == "The server refused: too much at once\n"
 
 
 def test_a_step_that_starts_again_is_said_so(screen: Screen) -> None:

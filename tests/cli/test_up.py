@@ -104,6 +104,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     for server in started:
         server.process.kill()
         server.process.wait()
+    for server in started:
         clean(server.home)
 
 
@@ -125,8 +126,7 @@ def test_a_server_is_used_stopped_and_started_again(start: Callable[..., Server]
     for name in ("api-key", "admin-password", "secret-key", "run.json"):
         assert (server.home / name).stat().st_mode & 0o777 == 0o600
 
-    agents = server.get("/v1/agents/?name=first")
-    assert isinstance(agents, list)
+    agent = first_agent(server)
     answer = server.command("send", "Hello")
     assert (answer.returncode, answer.stderr) == (0, ""), server.diagnosis()
     assert answer.stdout.strip()
@@ -139,9 +139,19 @@ def test_a_server_is_used_stopped_and_started_again(start: Callable[..., Server]
     assert not (server.home / "run.json").exists()
 
     again = start(port=int(server.url.rpartition(":")[2])).greeted()
-    assert again.get("/v1/agents/?name=first") == agents
+    assert first_agent(again) == agent
+    said = again.get(f"/v1/agents/{agent}/messages")
+    assert isinstance(said, list)
+    assert "Hello" in [message.get("content") for message in said]
     assert again.ended(signal.SIGTERM) == 0
     assert not mentioning(str(server.home))
+
+
+def first_agent(server: Server) -> str:
+    agents = server.get("/v1/agents/?name=first")
+    assert isinstance(agents, list)
+    (agent,) = agents
+    return str(agent["id"])
 
 
 def test_manage_starts_the_services_for_itself_when_no_server_runs(tmp_path: Path) -> None:

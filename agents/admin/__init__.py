@@ -1,0 +1,7 @@
+"""The admin of agents: what they are, what they said, and what became of their runs."""
+
+from agents.admin.agent import AgentAdmin
+from agents.admin.conversation import ConversationAdmin
+from agents.admin.ledger import MessageAdmin, RunAdmin, StepAdmin, ToolAttemptAdmin
+
+__all__ = ["AgentAdmin", "ConversationAdmin", "MessageAdmin", "RunAdmin", "StepAdmin", "ToolAttemptAdmin"]
