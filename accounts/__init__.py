@@ -1,1 +1,1 @@
-"""Accounts: organizations, their users and API keys. The lowest layer: every row elsewhere belongs to an organization."""
+"""Accounts: organizations, their users and API keys. The lowest layer: every other row belongs to an organization."""

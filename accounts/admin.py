@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -22,9 +23,18 @@ from accounts.models import ApiKey, Organization, User
 admin.site.site_header = "Perdure"
 admin.site.site_title = "Perdure"
 admin.site.index_title = "What this server keeps"
+admin.site.site_url = None  # the front page only leads back here
 
 ONE_LINE = ("name", "label", "model", "embedding")
 """Text columns that are edited in one line."""
+
+LONG = ("system", "value", "text")
+"""Text columns that are read and edited at length."""
+
+
+def person(request: HttpRequest) -> Any:
+    """Who uses the admin; it lets nobody in who is not a User."""
+    return request.user
 
 
 def seen_by(user: Any, rows: QuerySet[Any], path: str = "organization") -> QuerySet[Any]:
@@ -40,10 +50,14 @@ class OfOrganization:
     `organization_path` leads from a row to its organization. Once a row exists it stays with its organization.
     """
 
+    class Media:
+        css = {"all": ("agents/admin.css",)}
+
+    model: Any
     organization_path = "organization"
 
     formfield_overrides = {
-        SafeTextField: {"form_class": Prose, "widget": Textarea(attrs={"rows": 5, "cols": 80})},
+        SafeTextField: {"form_class": Prose, "widget": Textarea(attrs={"rows": 3, "cols": 80})},
         SafeJSONField: {"form_class": JSON},
         ArrayField: {
             "delimiter": "\n",
@@ -70,7 +84,9 @@ class OfOrganization:
             if db_field.null:
                 kwargs["empty_value"] = None
             if db_field.name in ONE_LINE:
-                kwargs |= {"widget": admin.widgets.AdminTextInputWidget(), "form_class": None}
+                kwargs |= {"widget": AdminTextInputWidget(), "form_class": None}
+            if db_field.name in LONG:
+                kwargs["widget"] = Textarea(attrs={"rows": 16, "cols": 100})
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
@@ -79,12 +95,12 @@ class OfOrganization:
         if path is not None:
             kwargs["queryset"] = seen_by(request.user, target._default_manager.all(), path)
         if target is Organization:
-            kwargs.setdefault("initial", request.user.organization_id)
+            kwargs.setdefault("initial", person(request).organization_id)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if not change and not request.user.is_superuser and self.organization_path == "organization":
-            obj.organization_id = request.user.organization_id
+            obj.organization_id = person(request).organization_id
         super().save_model(request, obj, form, change)
 
     def get_deleted_objects(
@@ -106,7 +122,8 @@ def organization_path(model: type[models.Model]) -> str | None:
 
 def _dependents(model: type[models.Model], objs: list[Any]) -> Iterable[tuple[str, int]]:
     yield str(model._meta.verbose_name_plural), len(objs)
-    for relation in model._meta.get_fields(include_hidden=True):
+    relations: list[Any] = model._meta.get_fields(include_hidden=True)
+    for relation in relations:
         if getattr(relation, "on_delete", None) is CASCADE and relation.auto_created:
             rows = relation.related_model._default_manager.filter(**{f"{relation.field.name}__in": objs})
             if count := rows.count():
@@ -116,6 +133,7 @@ def _dependents(model: type[models.Model], objs: list[Any]) -> Iterable[tuple[st
 class ReadOnly:
     """Before ModelAdmin or an inline: rows of the ledger are looked at; what can be done with them are actions."""
 
+    opts: Any
     show_full_result_count = False
     list_per_page = 50
 
@@ -220,7 +238,7 @@ class ApiKeyAdmin(OfOrganization, admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("organization", "user", "shown", "state", "created_at", "revoked_at") if obj else ()
 
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         if change:
             super().save_model(request, obj, form, change)
             return

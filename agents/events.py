@@ -8,9 +8,10 @@ time, with the same numbers.
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Count, Max, Sum
+from django.db import connection
+from django.db.models import Max
 
-from agents.models import Message, Run, Step
+from agents.models import Message, Run
 from agents.wire import View, Wire, parts, stop_event, usage_event
 
 CLAIM = 1 << 20
@@ -74,30 +75,35 @@ def failure_of(run: Run) -> tuple[str, str]:
     return UNKNOWN_LLM_FAILURE if run.stop_reason == "llm_api_error" else INTERNAL_FAILURE
 
 
+_USAGE = """
+SELECT COALESCE(sum(prompt_tokens), 0), COALESCE(sum(completion_tokens), 0), COALESCE(sum(cached_tokens), 0),
+       COALESCE(sum(cache_write_tokens), 0), COALESCE(sum(reasoning_tokens), 0), count(*),
+       COALESCE((array_agg(prompt_tokens + completion_tokens ORDER BY no DESC))[1], 0)
+  FROM agents_step WHERE run_id = %s AND status IN ('committed', 'responded')
+"""
+
+
 def usage_of(run: Run) -> dict[str, Any]:
     """Tokens summed over the recorded answers of a run; `context_tokens` is the size of the last."""
-    steps = Step.objects.filter(run_id=run.id, status__in=(Step.Status.COMMITTED, Step.Status.RESPONDED))
-    total = steps.aggregate(
-        completion=Sum("completion_tokens"),
-        prompt=Sum("prompt_tokens"),
-        cached=Sum("cached_tokens"),
-        cache_write=Sum("cache_write_tokens"),
-        reasoning=Sum("reasoning_tokens"),
-        count=Count("id"),
-    )
-    last = steps.order_by("-no").values_list("prompt_tokens", "completion_tokens").first() or (0, 0)
-    prompt, completion = total["prompt"] or 0, total["completion"] or 0
+    with connection.cursor() as cursor:
+        cursor.execute(_USAGE, [run.id])
+        prompt, completion, cached, cache_write, reasoning, count, last = cursor.fetchone()
     return {
         "completion_tokens": completion,
         "prompt_tokens": prompt,
         "total_tokens": prompt + completion,
-        "step_count": total["count"],
+        "step_count": count,
         "run_ids": None,
-        "cached_input_tokens": total["cached"] or 0,
-        "cache_write_tokens": total["cache_write"] or 0,
-        "reasoning_tokens": total["reasoning"] or 0,
-        "context_tokens": sum(last),
+        "cached_input_tokens": cached,
+        "cache_write_tokens": cache_write,
+        "reasoning_tokens": reasoning,
+        "context_tokens": last,
     }
+
+
+def shown_messages(run: Run) -> int:
+    """How many messages the durable events of a run show."""
+    return Message.objects.filter(run_id=run.id, event_seq__isnull=False).count()
 
 
 def last_numbers(run_ids: list[str]) -> dict[str, int]:

@@ -19,7 +19,7 @@ from django.db import DatabaseError, connection
 
 from agents.events import durable_events, last_numbers
 from agents.models import Run
-from agents.streaming import channel
+from agents.streaming import channel, piece
 from agents.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -59,16 +59,15 @@ class Reader:
         self._shown: dict[tuple[str, str], str] = {}
 
     def take(self, entry: Wire) -> list[Wire]:
-        data = entry["data"]
-        match entry["kind"]:
-            case "delta":
-                return self._delta(data) if self.tokens else []
-            case "event":
+        match entry:
+            case {"kind": "delta", "data": data, "at": at}:
+                return self._delta(data, at) if self.tokens else []
+            case {"kind": "event", "data": data}:
                 return self._event(data)
-            case "restart":
+            case {"kind": "restart", "data": data}:
                 self._shown.clear()
                 return self._new(data) if self.tokens else []
-            case "done":
+            case {"kind": "done", "data": data}:
                 self.done = self.seen >= data["seq_id"]
         return []
 
@@ -78,9 +77,12 @@ class Reader:
         self.seen = data["seq_id"]
         return [data]
 
-    def _delta(self, data: Wire) -> list[Wire]:
-        key, piece = _piece(data)
-        self._shown[key] = self._shown.get(key, "") + piece
+    def _delta(self, data: Wire, at: int) -> list[Wire]:
+        key, text = piece(data)
+        shown = self._shown.get(key, "")
+        if len(shown) != at:
+            return []  # it came before, or one before it was lost: then the whole message makes up for it
+        self._shown[key] = shown + text
         return self._new(data)
 
     def _event(self, data: Wire) -> list[Wire]:
@@ -88,11 +90,13 @@ class Reader:
             return []
         if data["message_type"] == "tool_call_message":
             return [] if self._has_calls(data) else [data]
-        key, full = _piece(data)
+        key, full = piece(data)
         shown = self._shown.pop(key, None)
         if shown is None:
             return [data]
-        rest = full[len(shown) :] if full.startswith(shown) else "" if full.endswith(shown) else full
+        if len(shown) > len(full) and shown.startswith(full):
+            self._shown[key] = shown[len(full) :]  # of the next thought of the same answer
+        rest = full.removeprefix(shown) if full.startswith(shown) else "" if shown.startswith(full) else full
         name = "content" if "content" in data else "reasoning"
         return [data | {name: rest}] if rest else []
 
@@ -100,17 +104,8 @@ class Reader:
         """Whether the client was sent every call of this message, piece by piece."""
         keys = [(call["tool_call_id"], "tool_call_message") for call in data["tool_calls"]]
         return all(
-            self._shown.get(key) == call["arguments"] for key, call in zip(keys, data["tool_calls"], strict=True)
+            self._shown.get(key) == call["name"] + call["arguments"] for key, call in zip(keys, data["tool_calls"], strict=True)
         )
-
-
-def _piece(data: Wire) -> tuple[tuple[str, str], str]:
-    """What a delta belongs to, and its text."""
-    kind = data["message_type"]
-    if kind == "tool_call_message":
-        return (data["tool_call"]["tool_call_id"], kind), data["tool_call"].get("arguments") or ""
-    text = data.get("content") if kind == "assistant_message" else data.get("reasoning")
-    return (data.get("id", ""), kind), text if isinstance(text, str) else ""
 
 
 class Hub:
@@ -226,14 +221,24 @@ async def follow(run_id: str, after: int = 0, tokens: bool = False) -> AsyncIter
                     yield event
 
 
-async def ended(run_id: str, queue: asyncio.Queue[list[Wire]]) -> None:
-    """Wait until the run has ended. `queue` was listening before the run began."""
+async def ended(run_id: str, queue: asyncio.Queue[list[Wire]]) -> list[Wire] | None:
+    """Wait until the run has ended. `queue` was listening before the run began.
+
+    Returns all its durable events, if they were all heard; None if Postgres must be asked for them.
+    """
+    events: list[Wire] = []
+    rows = 0
     while True:
         entries = await queue.get()
-        if any(entry["kind"] == "done" for entry in entries):
-            return
+        for entry in entries:
+            if entry["kind"] == "event":
+                events.append(entry["data"])
+            elif entry["kind"] == "rows":
+                rows += entry["count"]
+            elif entry["kind"] == "done":
+                return events if rows == entry["count"] else None
         if entries is LOOK_AGAIN and await in_thread(_is_over, run_id):
-            return
+            return None
 
 
 async def _from_rows(run_id: str, reader: Reader) -> list[Wire]:

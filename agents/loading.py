@@ -3,11 +3,10 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Q
-from django.db.models.functions import JSONObject
+from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.ledger import Turn
@@ -17,33 +16,38 @@ from agents.loop.messages import Reply, Usage
 from agents.loop.ports import ModelSettings
 from agents.loop.state import MAX_STEPS, StepState, Tried
 from agents.loop.style import Style, style_for
-from agents.models import Agent, AgentArchive, AgentBlock, AgentTool, Conversation, Message, Step, ToolAttempt
+from agents.models import Agent, Conversation, Message, Step, ToolAttempt
 from agents.rows import INPUT, said, tool_return
 from memory.core import BlockText
 from memory.models import Passage
 from tools import registry
 from tools.spec import ToolSpec
 
-_BLOCK_FIELDS = ("id", "label", "value", "limit", "description", "read_only", "version")
+# Written out, because every step runs it, and composing it from expressions would cost more than running it.
+_WITH_BELONGINGS = """
+SELECT agent.*,
+       (SELECT jsonb_agg(jsonb_build_object(
+                    'id', block.id, 'label', block.label, 'value', block.value, 'limit', block."limit",
+                    'description', block.description, 'read_only', block.read_only, 'version', block.version)
+                    ORDER BY attached.id)
+          FROM agents_agentblock AS attached JOIN memory_block AS block ON block.id = attached.block_id
+         WHERE attached.agent_id = agent.id) AS block_rows,
+       ARRAY(SELECT tool.name
+               FROM agents_agenttool AS attached JOIN tools_tool AS tool ON tool.id = attached.tool_id
+              WHERE attached.agent_id = agent.id ORDER BY attached.id) AS tool_names,
+       ARRAY(SELECT archive_id FROM agents_agentarchive WHERE agent_id = agent.id ORDER BY id) AS archive_ids
+  FROM agents_agent AS agent WHERE agent.id = %s
+"""
 
-_WITH_BELONGINGS = {
-    "block_rows": ArraySubquery(
-        AgentBlock.objects.filter(agent=OuterRef("pk"))
-        .order_by("id")
-        .values(row=JSONObject(**{name: f"block__{name}" for name in _BLOCK_FIELDS}))
-    ),
-    "tool_rows": ArraySubquery(
-        AgentTool.objects.filter(agent=OuterRef("pk"))
-        .order_by("id")
-        .values(row=JSONObject(name="tool__name", limit="tool__return_char_limit"))
-    ),
-    "archive_ids": ArraySubquery(AgentArchive.objects.filter(agent=OuterRef("pk")).order_by("id").values("archive_id")),
-}
+_IN_CONTEXT = """
+SELECT id, role, content, name, step_id, call_index FROM agents_message
+ WHERE conversation_id = %s AND (seq = 1 OR seq >= %s) ORDER BY seq
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A step's start, and the row of its agent with `block_rows`, `tool_rows` and `archive_ids`."""
+    """A step's start, and the row of its agent with `block_rows`, `tool_names` and `archive_ids`."""
 
     state: StepState
     agent: Any
@@ -54,12 +58,12 @@ def load_state(turn: Turn) -> Loaded:
     system, history, recorded = _messages(turn)
     conversation, options = turn.conversation, turn.run.options
     fingerprint = prompt_fingerprint(agent)
-    if system is None or system[1].get("inputs") != fingerprint:
+    if system is None or system.content.get("inputs") != fingerprint:
         text = compiled_prompt(agent, conversation, len(history))
         if system is not None:
-            turn.prompt = (system[0], {"text": text, "inputs": fingerprint})
+            turn.prompt = (system.id, {"text": text, "inputs": fingerprint})
     else:
-        text = system[1]["text"]
+        text = system.content["text"]
     turn.thinks_aloud = style_for(agent.agent_type).thinks_aloud
     own_settings = (conversation.model_settings or agent.model_settings) | {
         "response_format": agent.response_format or agent.model_settings.get("response_format")
@@ -80,7 +84,10 @@ def load_state(turn: Turn) -> Loaded:
 
 
 def agent_with_belongings(agent_id: str) -> Any:
-    return Agent.objects.annotate(**_WITH_BELONGINGS).get(id=agent_id)
+    """The agent with `block_rows` (dicts), `tool_names` and `archive_ids`, each in the order of attaching."""
+    agent: Any = Agent.objects.raw(_WITH_BELONGINGS, [agent_id])[0]
+    agent.block_rows = json.loads(agent.block_rows or "[]")
+    return agent
 
 
 def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> str:
@@ -130,30 +137,37 @@ def _style(agent: Agent) -> Style:
 
 
 def _tools(agent: Any) -> tuple[ToolSpec, ...]:
-    found = (registry.find(row["name"]) for row in agent.tool_rows)
+    found = (registry.find(name) for name in agent.tool_names)
     return tuple(tool.spec for tool in found if tool)
 
 
-_COLUMNS = ("id", "seq", "role", "content", "name", "step_id", "call_index")
+class Row(NamedTuple):
+    id: str
+    role: str
+    content: dict[str, Any]
+    name: str | None
+    step_id: str | None
+    call_index: int
+
+    def said(self) -> Said:
+        return said(self.role, self.content, self.name)
 
 
-def _messages(turn: Turn) -> tuple[tuple[str, dict] | None, tuple[Said, ...], list[tuple]]:
-    """The system message (id, content), the history before this step's answer, and the rows from its answer on."""
-    rows = list(Message.objects.filter(context_messages(turn.conversation)).order_by("seq").values_list(*_COLUMNS))
-    system = None
-    if rows and rows[0][2] == Message.Role.SYSTEM and rows[0][1] == 1:
-        first = rows.pop(0)
-        system = (first[0], first[3])
-    recorded = [row for row in rows if row[5] == turn.step.id and row[6] < INPUT]
-    known = {row[0] for row in recorded}
-    history = tuple(said(row[2], row[3], row[4]) for row in rows if row[0] not in known)
-    return system, history, recorded
+def _messages(turn: Turn) -> tuple[Row | None, tuple[Said, ...], list[Row]]:
+    """The system message, the history before this step's answer, and the rows from its answer on."""
+    with connection.cursor() as cursor:
+        cursor.execute(_IN_CONTEXT, [turn.conversation.id, turn.conversation.context_from])
+        rows = [Row(id, role, json.loads(content), *rest) for id, role, content, *rest in cursor]
+    system = rows.pop(0) if rows and rows[0].role == Message.Role.SYSTEM else None
+    recorded = [row for row in rows if row.step_id == turn.step.id and row.call_index < INPUT]
+    known = {row.id for row in recorded}
+    return system, tuple(row.said() for row in rows if row.id not in known), recorded
 
 
-def _recorded(step: Step, rows: list[tuple]) -> dict[str, Any]:
+def _recorded(step: Step, rows: list[Row]) -> dict[str, Any]:
     """What an earlier worker had stored of this step: the answer, the returns, and how far each other call had come."""
-    answer = next(said(row[2], row[3], row[4]) for row in rows if row[2] == Message.Role.ASSISTANT)
-    returns = [tool_return(row[3]) for row in rows if row[2] == Message.Role.TOOL]
+    answer = next(row.said() for row in rows if row.role == Message.Role.ASSISTANT)
+    returns = [tool_return(row.content) for row in rows if row.role == Message.Role.TOOL]
     usage = Usage(
         step.prompt_tokens, step.completion_tokens, step.cached_tokens, step.cache_write_tokens, step.reasoning_tokens
     )

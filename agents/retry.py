@@ -31,9 +31,17 @@ def settled(work: Callable[[bool], T]) -> T:
             if attempt == ATTEMPTS or not is_passing(error):
                 raise
             log.warning("Database trouble (%s), trying again", type(error.__cause__ or error).__name__)
-            connection.close()
+            drop_dead_connections()
             time.sleep(random.uniform(0, 0.1 * 2**attempt))
     raise AssertionError("unreachable")
+
+
+def drop_dead_connections() -> None:
+    """After one connection was found dead: the others in the pool may be, too, as when Postgres has been restarted."""
+    connection.close()
+    pool = getattr(connection, "pool", None)
+    if pool is not None:
+        pool.check()
 
 
 def is_passing(error: BaseException) -> bool:

@@ -10,9 +10,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce, Now
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from accounts.fields import clean_json, new_id
@@ -25,7 +23,7 @@ from agents.ledger import StepLedger, Turn
 from agents.loading import load_state
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import take_step
-from agents.models import TERMINAL, Conversation, Inbox, Run
+from agents.models import TERMINAL, Conversation, Run
 from agents.retry import settled
 from agents.streaming import Publisher, Wires, closing_entries
 from agents.toolbox import CommitTools, OutsideTools
@@ -37,6 +35,14 @@ MAX_EMPTY = 3
 MAX_RETRY_AFTER = 900.0
 MAX_BACKOFF = 60.0
 CLIENT_RETRY_WINDOW = timedelta(minutes=10)
+
+
+# Locks the inbox, so that runs are numbered in the order in which they are accepted.
+_TAKE_NUMBER = """
+UPDATE agents_inbox SET next_run_seq = next_run_seq + 1, hinted_at = clock_timestamp(),
+       ready_at = COALESCE(ready_at, clock_timestamp())
+ WHERE conversation_id = %s RETURNING next_run_seq - 1
+"""
 
 
 # Accepting ------------------------------------------------------------------------------------------------------------
@@ -79,6 +85,8 @@ def accept(conversation: Conversation, offer: Offer) -> Run:
     fingerprint = offer.fingerprint
 
     def work(again: bool) -> tuple[Run, bool]:
+        if again and (accepted := Run.objects.filter(id=offer.run_id).first()):
+            return accepted, True
         if existing := _existing(conversation, offer, fingerprint):
             return existing, False
         try:
@@ -116,11 +124,9 @@ def _existing(conversation: Conversation, offer: Offer, fingerprint: str) -> Run
 
 
 def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
-    Inbox.objects.filter(conversation_id=conversation.id).update(
-        next_run_seq=F("next_run_seq") + 1, ready_at=Coalesce("ready_at", Now()), hinted_at=Now()
-    )
-    # The row is locked now, so the number is ours.
-    seq = Inbox.objects.values_list("next_run_seq", flat=True).get(conversation_id=conversation.id) - 1
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_NUMBER, [conversation.id])
+        seq = cursor.fetchone()[0]
     return Run.objects.create(
         id=offer.run_id,
         organization_id=conversation.organization_id,
@@ -158,6 +164,10 @@ def advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
     except Fenced as fenced:
         log.warning("Fenced: %s", fenced)
         return
+    except (OperationalError, InterfaceError):
+        # The database is away for longer than was waited: nothing is lost, the sweep comes back to it.
+        log.exception("%s could not go on", turn.run.id)
+        return
     if turn.run.is_terminal:
         log.info("%s %s (%s)", turn.run.id, turn.run.status, turn.run.stop_reason)
     if turn.ready:
@@ -178,7 +188,7 @@ def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
     except LLMError as error:
         publisher.flush()
         _llm_failed(turn, error)
-    except Fenced:
+    except (Fenced, OperationalError, InterfaceError):
         raise
     except Exception as error:
         log.exception("Step %s of %s failed", turn.step.no, turn.run.id)
@@ -188,7 +198,7 @@ def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
 
 
 def _step(turn: Turn, outfit: Outfit, publisher: Publisher, abort: Abort) -> None:
-    loaded = load_state(turn)
+    loaded = settled(lambda again: load_state(turn))
     turn.step.model = loaded.state.handle
     turn.step.context_window = outfit.context_window(loaded.state.handle)
     # While the model or a tool is waited for, no connection is held: thousands of turns share a pool of twenty.

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import redis
 
-from agents.events import final_events
+from agents.events import final_events, shown_messages
 from agents.ledger import Turn
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.models import Message, Run, Step
@@ -68,7 +68,10 @@ class Wires:
 class Publisher:
     """The live events of one turn. Deltas are gathered for 30 ms, so that a token costs no round trip of its own.
 
-    An entry is {"kind": "delta" | "event" | "restart" | "done", "data": the API's object}.
+    An entry is {"kind": "event" | "restart", "data": the API's object}, {"kind": "delta", "data", "at": how many
+    characters of the same text went before it}, {"kind": "rows", "count": of the messages that the events before it
+    show}, or, at the end of a run, {"kind": "done", "data", "count": of all its messages}: who has heard of that many
+    has missed nothing.
     """
 
     def __init__(self, wires: Wires, turn: Turn):
@@ -78,15 +81,20 @@ class Publisher:
         self._flushed_at = 0.0
         self._names: dict[int, str] = {}
         self._kinds: list[str] = []
+        self._lengths: dict[tuple[str, str], int] = {}
         if turn.step.status == Step.Status.OPEN and (turn.step.claims > 1 or turn.step.llm_failures):
             self._restarted()
 
     def emit(self, event: LLMEvent) -> None:
         """A piece of the model's answer, as it comes."""
         body = self._delta(event)
-        if body is None:
+        if body is None or not self._turn.view.wants(body["message_type"]):
             return
-        self._pending.append({"kind": "delta", "data": self._numbered(body)})
+        data = self._numbered(body)
+        key, text = piece(data)
+        at = self._lengths.get(key, 0)
+        self._lengths[key] = at + len(text)
+        self._pending.append({"kind": "delta", "data": data, "at": at})
         if time.monotonic() - self._flushed_at >= COALESCE_SECONDS:
             self.flush()
 
@@ -97,6 +105,7 @@ class Publisher:
             for item in parts(message, view):
                 if view.wants(item["message_type"]):
                     self._pending.append({"kind": "event", "data": item})
+        self._pending.append({"kind": "rows", "count": len(messages)})
         if ended is not None:
             self._pending += closing_entries(ended)
         self.flush()
@@ -147,10 +156,21 @@ class Publisher:
         return is_speech(name, self._turn.view) or self._turn.thinks_aloud
 
 
+def piece(data: Wire) -> tuple[tuple[str, str], str]:
+    """What a delta belongs to, and its text; a call's text is its name and its arguments."""
+    kind = data["message_type"]
+    if kind == "tool_call_message":
+        call = data["tool_call"]
+        return (call["tool_call_id"], kind), (call.get("name") or "") + (call.get("arguments") or "")
+    text = data.get("content") if kind == "assistant_message" else data.get("reasoning")
+    return (data.get("id", ""), kind), text if isinstance(text, str) else ""
+
+
 def closing_entries(run: Run) -> list[Wire]:
     """The last entries of a run's stream."""
     events: list[Wire] = [{"kind": "event", "data": event} for event in final_events(run)]
-    return [*events, {"kind": "done", "data": {"run_id": run.id, "seq_id": events[-1]["data"]["seq_id"]}}]
+    last = {"run_id": run.id, "seq_id": events[-1]["data"]["seq_id"]}
+    return [*events, {"kind": "done", "data": last, "count": shown_messages(run)}]
 
 
 def _merged(entries: Iterable[Wire]) -> list[Wire]:

@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from agents.faultpoints import faultpoint
 from agents.ledger import Turn
 from agents.loading import block_texts
 from agents.loop.ports import Abort
@@ -63,8 +64,11 @@ class OutsideTools:
         connection.close()
         core = CoreMemory(block_texts(self._agent.block_rows))
         started = time.monotonic_ns()
+        faultpoint("c10")
         try:
-            return _run(self._turn, self._agent, admitted, core)
+            returned = _run(self._turn, self._agent, admitted, core)
+            faultpoint("c12")
+            return returned
         finally:
             self._turn.tool_ns += time.monotonic_ns() - started
             connection.close()

@@ -22,13 +22,9 @@ class BlockForm(forms.ModelForm):
 
     seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
-    class Meta:
-        model = Block
-        exclude = ()
-
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self.fields["seen_version"].initial = self.instance.version
+        self.initial["seen_version"] = self.instance.version
 
     def clean_label(self) -> str:
         label = self.cleaned_data["label"]
@@ -49,13 +45,14 @@ class BlockForm(forms.ModelForm):
         return given
 
     def _check_unchanged(self, given: dict[str, Any]) -> None:
-        """Locks the row until the page's transaction ends, so that what is checked here still holds when it is saved."""
-        row = Block.objects.select_for_update().values_list("version").get(pk=self.instance.pk)
-        self.instance.version = row[0]
-        if "value" in self.changed_data and given.get("seen_version") != row[0]:
+        """Locks the row until the page's transaction ends: what is checked here still holds when it is saved."""
+        locked = Block.objects.select_for_update().filter(pk=self.instance.pk)
+        self.instance.version = locked.values_list("version", flat=True).get()
+        if "value" in self.changed_data and given.get("seen_version") != self.instance.version:
             self.add_error(
                 "value",
-                "The block was edited while this page was open. Copy your text, reload the page, and edit what is there now.",
+                "The block was edited while this page was open. "
+                "Copy your text, reload the page, and edit what is there now.",
             )
 
 
@@ -77,7 +74,7 @@ class BlockAdmin(OfOrganization, admin.ModelAdmin):
         "attached_to",
     )
     fieldsets = (
-        (None, {"fields": ("organization", "label", "value", "description", "limit", "read_only", "seen_version")}),
+        (None, {"fields": ("organization", "label", "value", "description", ("limit", "read_only"))}),
         ("More", {"classes": ("collapse",), "fields": ("hidden", "tags", "metadata", "labels_of_origin")}),
         (
             "Row",
@@ -94,6 +91,11 @@ class BlockAdmin(OfOrganization, admin.ModelAdmin):
             },
         ),
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Block | None = None) -> Any:
+        if obj is None or not self.has_change_permission(request, obj):
+            return self.fieldsets
+        return (*self.fieldsets, (None, {"fields": ("seen_version",)}))
 
     def save_model(self, request: HttpRequest, obj: Block, form: BlockForm, change: bool) -> None:
         obj.last_updated_by_id = request.user.pk

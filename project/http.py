@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
 from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed
 from agents.llm.registry import InvalidHandle, UnknownProvider
+from agents.retry import drop_dead_connections
 from agents.runs import KeyReused
 from memory.archival import PassageTooLong
 from memory.core import BlockEditError
@@ -83,6 +84,7 @@ class ApiErrors:
         if response is not None:
             if response.status_code == 503:
                 log.warning("%s %s: %s", request.method, request.path, error)
+                drop_dead_connections()
             return response
         error_id = uuid.uuid4().hex[:12]
         log.exception("Error %s in %s %s", error_id, request.method, request.path, exc_info=error)

@@ -55,7 +55,8 @@ def _database(url: str) -> dict:
         "HOST": given.pop("host", ""),
         "PORT": given.pop("port", ""),
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
+        # A look at each connection before each use would cost a round trip; agents/retry.py drops the dead ones.
+        "CONN_HEALTH_CHECKS": False,
         "OPTIONS": {
             **given,
             "options": options,

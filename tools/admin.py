@@ -13,7 +13,7 @@ from tools.models import Tool
 
 @admin.register(Tool)
 class ToolAdmin(OfOrganization, admin.ModelAdmin):
-    list_display = ("name", "tool_type", "organization", "summary", "installed", "return_char_limit")
+    list_display = ("name", "tool_type", "organization", "summary", "installed")
     list_filter = ("tool_type", "organization")
     list_select_related = ("organization",)
     search_fields = ("name", "description", "id__exact")
@@ -33,7 +33,7 @@ class ToolAdmin(OfOrganization, admin.ModelAdmin):
     def summary(self, tool: Tool) -> str:
         return tool.description.strip().partition("\n")[0][:100]
 
-    @admin.display(boolean=True, description="installed on this server")
+    @admin.display(boolean=True, description="installed")
     def installed(self, tool: Tool) -> bool:
         return registry.find(tool.name) is not None
 

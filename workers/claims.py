@@ -69,7 +69,7 @@ class Holds:
 
     def run(self, conversation_id: str, work: Callable[[Turn, Abort], None]) -> bool:
         """Claim the conversation and do `work` on its next step. False: another has it, or there is nothing to do."""
-        if self.stopping or conversation_id in self._held:
+        if self.stopping:
             return False
         faultpoint("c4")
         turn = settled(lambda again: claim(conversation_id, self.owner, self.lease))
@@ -84,7 +84,9 @@ class Holds:
             work(turn, held.abort)
         finally:
             with self._lock:
-                self._held.pop(conversation_id, None)
+                # The next step may have been claimed by another thread of ours the moment this one was committed.
+                if self._held.get(conversation_id) is held:
+                    del self._held[conversation_id]
         return True
 
     def abort(self, conversation_id: str, reason: str) -> None:

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin import OfOrganization
 from accounts.forms import Prose
-from agents.admin.display import link, list_link, transcript_link
+from agents.admin.display import link, list_link, transcript_link, when
 from agents.creation import create_agent
 from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, providers_from
 from agents.models import Agent, AgentArchive, AgentBlock, AgentTool, Conversation, Message
@@ -38,10 +38,6 @@ def providers() -> Providers:
 
 
 class AgentForm(forms.ModelForm):
-    class Meta:
-        model = Agent
-        exclude = ()
-
     def clean_model(self) -> str:
         handle = self.cleaned_data["model"]
         if "model" in self.changed_data:
@@ -93,16 +89,22 @@ class AttachedFormSet(forms.BaseInlineFormSet):
 
     def clean(self) -> None:
         super().clean()
-        for form in self.forms:
-            row = form.cleaned_data.get(self.attached) if hasattr(form, "cleaned_data") else None
+        for form in self.extra_forms:
+            row = self.row(form)
             if row and row.organization_id != self.instance.organization_id:
                 form.add_error(self.attached, "It belongs to another organization than the agent.")
 
     def standing(self) -> list[Any]:
         """The attached rows as they are going to be."""
-        kept = [form for form in self.forms if not (self.can_delete and self._should_delete_form(form))]
-        rows = [form.cleaned_data.get(self.attached) or getattr(form.instance, self.attached, None) for form in kept]
+        rows = [self.row(form) for form in self.forms if form not in self.deleted_forms]
         return [row for row in rows if row]
+
+    def row(self, form: Any) -> Any:
+        """What this line attaches; None for an empty one."""
+        if form.instance._state.adding:
+            return getattr(form, "cleaned_data", {}).get(self.attached)
+        # Django does not validate lines that nobody may change.
+        return getattr(form.instance, self.attached)
 
 
 class BlockFormSet(AttachedFormSet):
@@ -110,7 +112,7 @@ class BlockFormSet(AttachedFormSet):
 
     def clean(self) -> None:
         super().clean()
-        labels = [block.label for block in self.standing() if block]
+        labels = [block.label for block in self.standing()]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):
             raise ValidationError(f"Two blocks of one agent cannot have the same label: {', '.join(twice)}.")
 
@@ -145,7 +147,7 @@ class Attached(OfOrganization, admin.TabularInline):
 class BlockInline(Attached):
     model = AgentBlock
     formset = BlockFormSet
-    verbose_name, verbose_name_plural = "block", "core memory"
+    verbose_name, verbose_name_plural = "block", "core memory (deleting a line detaches the block)"
     fields = ("block", "value", "characters", "version")
     readonly_fields = ("value", "characters", "version")
     autocomplete_fields = ("block",)
@@ -169,7 +171,7 @@ class BlockInline(Attached):
 class ToolInline(Attached):
     model = AgentTool
     formset = ToolFormSet
-    verbose_name, verbose_name_plural = "tool", "tools"
+    verbose_name, verbose_name_plural = "tool", "tools (deleting a line detaches the tool)"
     fields = ("tool", "description")
     readonly_fields = ("description",)
     autocomplete_fields = ("tool",)
@@ -185,7 +187,7 @@ class ToolInline(Attached):
 class ArchiveInline(Attached):
     model = AgentArchive
     formset = ArchiveFormSet
-    verbose_name, verbose_name_plural = "archive", "archival memory"
+    verbose_name, verbose_name_plural = "archive", "archival memory (deleting a line detaches the archive)"
     fields = ("archive",)
     autocomplete_fields = ("archive",)
 
@@ -215,7 +217,7 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
         ("Core memory and tools", {"fields": ("persona", "human", "base_tools")}),
     )
     fieldsets = (
-        (None, {"fields": ("name", "conversation", "runs", "model", "agent_type", "description", "tags")}),
+        (None, {"fields": ("name", ("conversation", "runs"), ("model", "agent_type"), "description", "tags")}),
         ("Instructions", {"fields": ("system",)}),
         (
             "Model",
@@ -248,12 +250,16 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
         ),
         (
             "Row",
-            {"fields": ("organization", "id", "created_at", "created_by_id", "updated_at", "last_updated_by_id")},
+            {
+                "classes": ("collapse",),
+                "fields": (
+                    ("organization", "id"),
+                    ("created_at", "created_by_id"),
+                    ("updated_at", "last_updated_by_id"),
+                ),
+            },
         ),
     )
-
-    class Media:
-        css = {"all": ("agents/admin.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Agent]:
         rows = super().get_queryset(request)
@@ -277,7 +283,7 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
         if change:
             obj.last_updated_by_id = request.user.pk
-            obj.save()
+            obj.save(update_fields=[*form.changed_data, "last_updated_by_id", "updated_at"])
             return
         columns = {name: getattr(obj, name) for name in ("id", *MADE_WITH)}
         made = create_agent(
@@ -290,8 +296,8 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
         obj.__dict__.update(made.__dict__)
 
     @admin.display(description="last activity", ordering="last_message_at")
-    def last_activity(self, agent: Any) -> Any:
-        return agent.last_message_at
+    def last_activity(self, agent: Any) -> str:
+        return when(agent.last_message_at)
 
     @admin.display(description="messages", ordering="messages_stored")
     def message_count(self, agent: Any) -> int:

@@ -11,7 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from accounts.admin import OfOrganization
-from agents.admin.display import list_link, transcript_link
+from agents.admin.display import list_link, transcript_link, when
 from agents.admin.transcript import page
 from agents.creation import create_conversation
 from agents.models import Conversation, Message
@@ -22,16 +22,7 @@ LANE = ("epoch", "owner", "lease_until", "next_seq", "context_from")
 
 @admin.register(Conversation)
 class ConversationAdmin(OfOrganization, admin.ModelAdmin):
-    list_display = (
-        "__str__",
-        "agent",
-        "organization",
-        "summary",
-        "last_message_at",
-        "owner",
-        "lease_until",
-        "transcript",
-    )
+    list_display = ("__str__", "agent", "organization", "last_activity", "epoch", "owner", "lease_until", "transcript")
     list_filter = ("is_default", ("archived_at", admin.EmptyFieldListFilter), "organization")
     list_select_related = ("agent", "organization")
     search_fields = ("id__exact", "agent__id__exact", "agent__name", "summary")
@@ -41,15 +32,15 @@ class ConversationAdmin(OfOrganization, admin.ModelAdmin):
     autocomplete_fields = ("agent",)
     add_fieldsets = ((None, {"fields": ("agent", *SETTINGS)}),)
     fieldsets = (
-        (None, {"fields": ("agent", "is_default", "transcript", "runs", "messages", *SETTINGS, "archived_at")}),
+        (None, {"fields": (("agent", "is_default"), ("transcript", "runs", "messages"), *SETTINGS, "archived_at")}),
         (
             "Lane",
             {
                 "description": "Who writes to this conversation at the moment. Only workers change these.",
-                "fields": LANE,
+                "fields": (("epoch", "owner", "lease_until"), ("next_seq", "context_from")),
             },
         ),
-        ("Row", {"fields": ("organization", "last_message_at", "created_at", "updated_at", "created_by_id", "id")}),
+        ("Row", {"fields": (("organization", "id"), ("last_message_at", "created_at", "updated_at", "created_by_id"))}),
     )
     fixed_fields = (
         "agent",
@@ -107,6 +98,10 @@ class ConversationAdmin(OfOrganization, admin.ModelAdmin):
             "title": f"Transcript of {conversation.agent}",
         }
         return TemplateResponse(request, "admin/agents/conversation/transcript.html", context)
+
+    @admin.display(description="last activity", ordering="last_message_at")
+    def last_activity(self, conversation: Conversation) -> SafeString | str:
+        return when(conversation.last_message_at)
 
     @admin.display(description="transcript")
     def transcript(self, conversation: Conversation) -> SafeString:

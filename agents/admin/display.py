@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.urls import reverse
@@ -23,6 +23,11 @@ def duration(seconds: float | None) -> str:
         if whole >= size:
             return f"{whole // size} {unit} {whole % size // small} {smaller}"
     raise AssertionError("unreachable")
+
+
+def when(moment: datetime | None) -> SafeString | str:
+    """2026-03-01 14:05:09, UTC. Rows of a ledger are told apart by seconds."""
+    return format_html('<span class="when">{}</span>', f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}") if moment else ""
 
 
 def between(start: datetime | None, end: datetime | None) -> str:
@@ -48,7 +53,7 @@ def block_of(text: str) -> SafeString:
 
 
 def link(model: str, pk: str | None, text: str | None = None) -> SafeString | str:
-    """To the page of a row of this app."""
+    """To the page of a row of this app; nothing without a row."""
     return (
         format_html('<a href="{}">{}</a>', reverse(f"admin:agents_{model}_change", args=[pk]), text or pk) if pk else ""
     )
@@ -61,12 +66,12 @@ def list_link(model: str, text: str, **where: str) -> SafeString:
 
 
 def transcript_link(
-    conversation_id: str, text: str, query: Mapping[str, Any] | None = None, anchor: str = ""
+    conversation_id: str, text: str, query: Mapping[str, Any] | None = None, anchor: str = "end"
 ) -> SafeString:
-    url = reverse("admin:agents_conversation_transcript", args=[conversation_id], query=query or None)
-    return format_html('<a href="{}{}">{}</a>', url, anchor and f"#{anchor}", text)
+    url = reverse("admin:agents_conversation_transcript", args=[conversation_id], query=query, fragment=anchor)
+    return format_html('<a href="{}">{}</a>', url, text)
 
 
-def short(id: str) -> str:
+def short(id: str) -> SafeString:
     """run-1a2b3c4d-… as run-1a2b3c4d."""
-    return "-".join(id.split("-")[:2])
+    return format_html('<span class="id">{}</span>', "-".join(id.split("-")[:2]))

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.admin import OfOrganization, ReadOnly
-from agents.admin.display import between, block_of, link, nanoseconds, pretty, short, transcript_link
+from agents.admin.display import between, block_of, link, nanoseconds, pretty, short, transcript_link, when
 from agents.admin.retry import RETRYABLE, retry
 from agents.models import Message, Run, Step, ToolAttempt
 from agents.runs import cancel
@@ -83,9 +83,13 @@ class AttemptInline(LedgerInline):
 
 class MessageInline(LedgerInline):
     model = Message
-    fields = ("number", "role", "said", "created_at")
+    fields = ("number", "role", "said", "created")
     readonly_fields = fields
     ordering = ("seq",)
+
+    @admin.display(description="created at")
+    def created(self, message: Message) -> SafeString | str:
+        return when(message.created_at)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         return super().get_queryset(request).defer("terms")
@@ -102,8 +106,9 @@ class MessageInline(LedgerInline):
 class LedgerAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
     """What a row says is in `fieldsets`; without the permission to change it, Django shows all of it read-only."""
 
-    class Media:
-        css = {"all": ("agents/admin.css",)}
+    @admin.display(description="created at", ordering="created_at")
+    def created(self, row: Any) -> SafeString | str:
+        return when(row.created_at)
 
 
 def _of_run(column: str) -> Subquery:
@@ -114,20 +119,8 @@ def _of_run(column: str) -> Subquery:
 
 @admin.register(Run)
 class RunAdmin(LedgerAdmin):
-    list_display = (
-        "short_id",
-        "state",
-        "agent",
-        "created_at",
-        "queued_for",
-        "running_for",
-        "llm_time",
-        "tool_time",
-        "tokens",
-        "steps_done",
-        "outcome",
-    )
-    list_filter = ("status", "stop_reason", "error_code", "background", "created_at", "organization")
+    list_display = ("short_id", "state", "agent", "created", "waited_and_ran", "model_and_tools", "tokens", "outcome")
+    list_filter = ("status", "error_code", "created_at", "organization")
     list_select_related = ("agent",)
     search_fields = ("id__exact", "agent__id__exact", "conversation__id__exact", "agent__name")
     search_help_text = "Id of a run, agent or conversation, or name of an agent"
@@ -135,36 +128,39 @@ class RunAdmin(LedgerAdmin):
     inlines = (StepInline, AttemptInline, MessageInline)
     actions = ("cancel_runs", "retry_runs")
     fieldsets = (
-        (None, {"fields": ("state", "outcome", "error_message", "agent", "conversation", "transcript", "asked")}),
+        (
+            None,
+            {
+                "fields": (
+                    ("state", "outcome"),
+                    "error_message",
+                    ("agent", "conversation", "transcript"),
+                    "asked",
+                )
+            },
+        ),
         (
             "Time",
             {
                 "fields": (
-                    "created_at",
-                    "queued_for",
-                    "started_at",
-                    "running_for",
-                    "completed_at",
-                    "llm_time",
-                    "tool_time",
+                    ("created_at", "started_at", "completed_at"),
+                    ("queued_for", "running_for", "llm_time", "tool_time"),
                 )
             },
         ),
-        ("Work", {"fields": ("steps_done", "tokens", "claims", "not_before", "deadline_at", "cancel_requested_at")}),
+        (
+            "Work",
+            {"fields": (("steps_done", "tokens", "claims"), ("not_before", "deadline_at", "cancel_requested_at"))},
+        ),
         (
             "Row",
             {
                 "classes": ("collapse",),
                 "fields": (
-                    "id",
-                    "organization",
-                    "seq",
-                    "kind",
-                    "background",
+                    ("organization", "id", "seq"),
+                    ("kind", "background", "final_event_seq"),
+                    ("key_id", "idempotency_key"),
                     "choices",
-                    "key_id",
-                    "idempotency_key",
-                    "final_event_seq",
                 ),
             },
         ),
@@ -178,6 +174,14 @@ class RunAdmin(LedgerAdmin):
             prompt_tokens=_of_run("prompt_tokens"),
             completion_tokens=_of_run("completion_tokens"),
         )
+
+    @admin.display(description="queued / ran for")
+    def waited_and_ran(self, run: Run) -> str:
+        return " / ".join(part for part in (self.queued_for(run), self.running_for(run)) if part)
+
+    @admin.display(description="model / tools")
+    def model_and_tools(self, run: Run) -> str:
+        return " / ".join(part for part in (self.llm_time(run), self.tool_time(run)) if part)
 
     @admin.display(description="run", ordering="id")
     def short_id(self, run: Run) -> str:
@@ -251,43 +255,31 @@ class RunAdmin(LedgerAdmin):
 
 @admin.register(Step)
 class StepAdmin(LedgerAdmin):
-    list_display = (
-        "short_id",
-        "no",
-        "state",
-        "of_run",
-        "model",
-        "created_at",
-        "tokens",
-        "first_token",
-        "llm_time",
-        "tool_time",
-        "outcome",
-    )
-    list_filter = ("status", "finish", "stop_reason", "error_code", "created_at", "organization")
+    list_display = ("short_id", "no", "state", "of_run", "model", "created", "tokens", "model_and_tools", "outcome")
+    list_filter = ("status", "error_code", "created_at", "organization")
     search_fields = ("id__exact", "run__id__exact")
     search_help_text = "Id of a step or run"
     ordering = ("-created_at",)
     inlines = (AttemptInline, MessageInline)
     list_select_related = ("agent",)
     fieldsets = (
-        (None, {"fields": ("no", "state", "outcome", "error_message", "run", "agent", "model", "finish")}),
-        ("Time", {"fields": ("created_at", "completed_at", "first_token", "llm_time", "tool_time")}),
+        (None, {"fields": (("no", "state", "outcome"), "error_message", ("run", "agent"), ("model", "finish"))}),
+        ("Time", {"fields": (("created_at", "completed_at"), ("first_token", "llm_time", "tool_time"))}),
         (
             "Tokens",
             {
                 "fields": (
-                    "prompt_tokens",
-                    "completion_tokens",
-                    "cached_tokens",
-                    "cache_write_tokens",
-                    "reasoning_tokens",
-                    "context_window",
+                    ("prompt_tokens", "cached_tokens", "cache_write_tokens"),
+                    ("completion_tokens", "reasoning_tokens", "context_window"),
                 )
             },
         ),
-        ("Row", {"classes": ("collapse",), "fields": ("id", "organization", "epoch", "claims", "llm_failures")}),
+        ("Row", {"classes": ("collapse",), "fields": (("organization", "id"), ("epoch", "claims", "llm_failures"))}),
     )
+
+    @admin.display(description="model / tools")
+    def model_and_tools(self, step: Step) -> str:
+        return " / ".join(part for part in (self.llm_time(step), self.tool_time(step)) if part)
 
     @admin.display(description="step", ordering="id")
     def short_id(self, step: Step) -> str:
@@ -324,15 +316,15 @@ class StepAdmin(LedgerAdmin):
 
 @admin.register(ToolAttempt)
 class ToolAttemptAdmin(LedgerAdmin):
-    list_display = ("name", "attempt", "state", "of_run", "given", "started_at", "ran_for")
+    list_display = ("name", "attempt", "state", "of_run", "given", "started", "ran_for")
     list_filter = ("status", "started_at", "organization")
     search_fields = ("name", "call_id__exact", "run__id__exact", "step__id__exact")
     search_help_text = "Name of a tool, or id of a call, step or run"
     ordering = ("-pk",)
     fieldsets = (
-        (None, {"fields": ("name", "state", "arguments_shown", "run", "step")}),
-        ("Time", {"fields": ("started_at", "finished_at", "ran_for")}),
-        ("Row", {"fields": ("organization", "call_id", "call_index", "attempt", "epoch", "effect_key")}),
+        (None, {"fields": (("name", "state", "attempt"), "arguments_shown", ("run", "step"))}),
+        ("Time", {"fields": (("started_at", "finished_at", "ran_for"),)}),
+        ("Row", {"fields": (("organization", "epoch"), ("call_id", "call_index"), "effect_key")}),
     )
 
     @admin.display(description="status", ordering="status")
@@ -347,6 +339,10 @@ class ToolAttemptAdmin(LedgerAdmin):
     def given(self, attempt: ToolAttempt) -> str:
         return shortened(attempt.arguments, 80)
 
+    @admin.display(description="started at", ordering="started_at")
+    def started(self, attempt: ToolAttempt) -> SafeString | str:
+        return when(attempt.started_at)
+
     @admin.display(description="arguments")
     def arguments_shown(self, attempt: ToolAttempt) -> SafeString:
         return block_of(pretty(attempt.arguments))
@@ -358,14 +354,14 @@ class ToolAttemptAdmin(LedgerAdmin):
 
 @admin.register(Message)
 class MessageAdmin(LedgerAdmin):
-    list_display = ("said", "role", "agent", "seq", "of_run", "created_at")
+    list_display = ("said", "role", "agent", "seq", "of_run", "created")
     list_filter = ("role", "created_at", "organization")
     list_select_related = ("agent",)
     search_fields = ("text",)
     search_help_text = "Words of the text (any of them; the best matches come first), or the id of a message"
     ordering = ("-created_at", "-seq")
     fieldsets = (
-        (None, {"fields": ("role", "seq", "name", "transcript", "body")}),
+        (None, {"fields": (("role", "name", "seq", "transcript"), "body")}),
         (
             "Row",
             {

@@ -21,12 +21,12 @@ from agents.api.shapes import run_shape
 from agents.api.sse import event_stream
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict, InvalidRequest, invalid
-from agents.events import failure_of, usage_of
+from agents.events import durable_events, failure_of, usage_of
 from agents.following import ended, hub, in_thread
 from agents.models import TERMINAL, Agent, Conversation, Message, Run
 from agents.runs import Offer, accept, cancel
 from agents.streaming import Wires
-from agents.wire import View, shown
+from agents.wire import View, Wire, shown, usage_event
 
 ERROR_STATUS = {
     "llm_rate_limit": 429,
@@ -120,7 +120,10 @@ async def _send(
     async with hub().listen(made.run_id) as queue:
         run = await in_thread(accept, place, made)
         if run.id == made.run_id:
-            await ended(run.id, queue)
+            events = await ended(run.id, queue)
+            usage = events[-1] if events else {}
+            if events and usage["message_type"] == "usage_statistics":
+                return told(events, usage)
             return await in_thread(outcome, run.id)
     # Another request had brought the same input: wait for that run.
     async with hub().listen(run.id) as queue:
@@ -135,19 +138,26 @@ def _is_over(run_id: str) -> bool:
 
 def outcome(run_id: str) -> JsonResponse:
     """How the run ended, as the answer to a request that waited for it."""
-    run = Run.objects.defer("input").get(id=run_id)
+    run = Run.objects.get(id=run_id)
     if run.status == Run.Status.FAILED and (run.stop_reason == "llm_api_error" or run.error_code in SERVER_FAULTS):
         error_type, message = failure_of(run)
         error = {"type": error_type, "message": message, "detail": run.error_message}
         status = ERROR_STATUS.get(error_type, 500)
         # The run is over: the same request, sent again, would only be given this answer again.
         return JsonResponse({"error": error, "run_id": run.id}, status=status, headers={"x-should-retry": "false"})
-    rows = Message.objects.filter(run_id=run.id, event_seq__isnull=False).order_by("seq")
+    return told(list(durable_events(run)), usage_event(usage_of(run)))
+
+
+def told(events: list[Wire], usage: Wire) -> JsonResponse:
+    """The answer made of a run's durable events. What is numbered in a stream is not in an answer."""
+    messages = [event | {"seq_id": None} for event in events if "id" in event]
+    stop = next(event["stop_reason"] for event in events if event["message_type"] == "stop_reason")
+    usage = {name: value for name, value in usage.items() if name != "seq_id"}
     return JsonResponse(
         {
-            "messages": shown(rows, View.of(run.options)),
-            "stop_reason": {"message_type": "stop_reason", "stop_reason": run.stop_reason},
-            "usage": {"message_type": "usage_statistics"} | usage_of(run),
+            "messages": messages,
+            "stop_reason": {"message_type": "stop_reason", "stop_reason": stop},
+            "usage": usage,
             "logprobs": None,
             "turns": None,
         }

@@ -29,7 +29,7 @@ def one(principal: Principal, model: Any, id: str, rows: QuerySet[Any] | None = 
     """The row of this id, of `rows` or of all that the principal may see. Raises NotFound, or InvalidRequest."""
     kind, name = KINDS[model]
     checked_id(kind, id)
-    found = (owned(principal, model) if rows is None else rows).filter(pk=id).first()
+    found = (owned(principal, model) if rows is None else rows).filter(pk=id).order_by().first()
     if found is None:
         raise NotFound(name, id)
     return found
@@ -38,8 +38,7 @@ def one(principal: Principal, model: Any, id: str, rows: QuerySet[Any] | None = 
 def default_conversation(principal: Principal, agent_id: str) -> Conversation:
     """The agent's own thread. Raises NotFound for the agent."""
     checked_id("agent", agent_id)
-    conversations = owned(principal, Conversation).select_related("agent")
-    found = conversations.filter(agent_id=agent_id, is_default=True).first()
+    found = owned(principal, Conversation).filter(agent_id=agent_id, is_default=True).order_by().first()
     if found is None:
         raise NotFound("Agent", agent_id)
     return found
@@ -51,4 +50,4 @@ def conversation(principal: Principal, id: str, agent_id: str | None = None) -> 
         return default_conversation(principal, agent_id)
     if id.startswith("agent-"):
         return default_conversation(principal, id)
-    return one(principal, Conversation, id, owned(principal, Conversation).select_related("agent"))
+    return one(principal, Conversation, id, owned(principal, Conversation))

@@ -62,7 +62,10 @@ def tenant(name: str) -> Tenant:
 
 
 def agent_of(organization: Organization, name: str) -> Agent:
-    blocks = [{"label": "human", "value": f"{name} knows Ada.\nShe likes tea."}, {"label": "persona", "value": "I am kind."}]
+    blocks = [
+        {"label": "human", "value": f"{name} knows Ada.\nShe likes tea."},
+        {"label": "persona", "value": "I am kind."},
+    ]
     return create_agent(organization.id, name=name, model="demo/scripted", blocks=blocks, tags=["blue", "a, b"])
 
 
@@ -110,7 +113,14 @@ def talked(agent: Agent, text: str = "What is the time?") -> Run:
         started_at=now,
         finished_at=now + timedelta(milliseconds=12),
     )
-    ended(run, "completed", stop_reason="end_turn", steps_done=1, started_at=now, completed_at=now + timedelta(seconds=192))
+    ended(
+        run,
+        "completed",
+        stop_reason="end_turn",
+        steps_done=1,
+        started_at=now,
+        completed_at=now + timedelta(seconds=192),
+    )
     return run
 
 
@@ -132,7 +142,9 @@ def say(run: Run, step: Step | None, role: str, content: dict[str, Any], text: s
         content=content,
         text=text,
     )
-    Conversation.objects.filter(id=conversation.id).update(next_seq=conversation.next_seq + 1, last_message_at=timezone.now())
+    Conversation.objects.filter(id=conversation.id).update(
+        next_seq=conversation.next_seq + 1, last_message_at=timezone.now()
+    )
     return message
 
 

@@ -8,14 +8,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.keys import issue_key
-from tests.admin.conftest import HOSTILE, Tenant, agent_of, asked, ended, talked
+from tests.admin.conftest import HOSTILE, Tenant, agent_of, asked, ended, say, talked
 
 OURS = ("accounts", "memory", "tools", "agents", "workers")
 MODELS = {model._meta.label_lower for model in admin.site._registry if model._meta.app_label in OURS}
-EXPECTED = {
-    "accounts.organization accounts.user accounts.apikey memory.block memory.archive memory.passage tools.tool",
-    "agents.agent agents.conversation agents.run agents.step agents.toolattempt agents.message workers.worker",
-}
+EXPECTED = (
+    "accounts.organization accounts.user accounts.apikey memory.block memory.archive memory.passage tools.tool "
+    "agents.agent agents.conversation agents.run agents.step agents.toolattempt agents.message workers.worker"
+)
 
 
 def registered(label: str) -> tuple[type, admin.ModelAdmin]:
@@ -31,7 +31,7 @@ def change_url(row: object) -> str:
 
 
 def test_every_model_is_registered() -> None:
-    assert {name for line in EXPECTED for name in line.split()} == MODELS
+    assert set(EXPECTED.split()) == MODELS
 
 
 @pytest.mark.parametrize("label", sorted(MODELS))
@@ -41,7 +41,9 @@ def test_list_and_page(label: str, root: Client, acme: Tenant) -> None:
     for client in (root, acme.client):
         assert client.get(list_url(label)).status_code == 200
         assert client.get(list_url(label), {"q": "tea"}).status_code == 200
-        row = model.objects.filter(**({"organization": acme.organization} if hasattr(model, "organization") else {})).first()
+        row = model.objects.filter(
+            **({"organization": acme.organization} if hasattr(model, "organization") else {})
+        ).first()
         page = client.get(change_url(row))
         assert page.status_code == 200
         assert client.get(change_url(row).replace("change", "history")).status_code == 200
@@ -66,8 +68,6 @@ def test_list_asks_as_much_for_many_rows_as_for_few(label: str, root: Client, ac
 
 def test_page_of_a_run_asks_as_much_for_many_rows_as_for_few(root: Client, acme: Tenant) -> None:
     few = queries(root, change_url(acme.run))
-    from tests.admin.conftest import say
-
     for index in range(8):
         say(acme.run, None, "user", {"content": f"more {index}"}, f"more {index}")
     assert queries(root, change_url(acme.run)) <= few
@@ -75,7 +75,7 @@ def test_page_of_a_run_asks_as_much_for_many_rows_as_for_few(root: Client, acme:
 
 def queries(client: Client, url: str) -> int:
     client.get(url)  # fills what is asked once per process
-    with CaptureQueriesContext(connection, ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         assert client.get(url).status_code == 200
     return len(captured)
 

@@ -1,0 +1,36 @@
+"""What all tests share: the option for the slow ones, a fake LLM, and a server that nobody breaks."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import invariants
+from tests.fakellm import FakeLLM
+from tests.live import Server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", action="store_true", help="also the slow tests that kill, pause and starve processes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--faults") or config.getoption("-m"):
+        return
+    slow = [item for item in items if item.get_closest_marker("faults")]
+    if slow:
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+@pytest.fixture(scope="session")
+def llm() -> Iterator[FakeLLM]:
+    with FakeLLM() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, llm: FakeLLM) -> Iterator[Server]:
+    """One for all journeys: what breaks a process has a server of its own. Its rows are checked at the end."""
+    with Server(tmp_path_factory.mktemp("server"), llm, workers=2) as running:
+        yield running
+        invariants.check(running.connection)

@@ -1,0 +1,133 @@
+"""kill -9 of a worker wherever it stands in a step. Another one goes on: nothing is lost, nothing comes twice."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from agents.loop.step import INTERRUPTED
+from tests.faults.breaking import commits_frozen, dies_at, hint, tool_turn
+from tests.invariants import lines
+from tests.live import Server, wait_until
+
+
+@pytest.mark.parametrize("point", ["c4", "c5", "c6", "c7", "fence", "c13"])
+def test_around_the_model(server: Server, point: str) -> None:
+    agent = server.agent()
+    run = dies_at(point, server, agent, "hello")
+    assert server.await_end(run)["status"] == "completed"
+    assert server.transcript(agent) == ["user: hello", "assistant: ok: hello"]
+
+
+def test_the_model_is_asked_again_but_one_answer_is_recorded(server: Server) -> None:
+    agent = server.agent()
+    run = dies_at("c7", server, agent, "Say it once.")
+    server.await_end(run)
+    assert sum(call["user"] == "Say it once." for call in server.llm.calls()) == 2
+    ((claims, prompt),) = server.sql("SELECT claims, prompt_tokens FROM agents_step WHERE run_id = %s", run)
+    assert (claims, prompt > 0) == (0, True)
+
+
+@pytest.mark.parametrize(("point", "strokes"), [("c8", 0), ("c10", 0), ("c12", 1)])
+def test_around_a_bell(server: Server, folder: Path, point: str, strokes: int) -> None:
+    agent = server.agent("ring_bell")
+    run = dies_at(point, server, agent, tool_turn("ring_bell", folder))
+    server.await_end(run)
+    assert server.transcript(agent) == [
+        "user: Begin.",
+        "assistant: [ring_bell]",
+        f"tool error: {INTERRUPTED}",
+        "assistant: done",
+    ]
+    assert len(lines(folder / "rung")) == strokes
+    assert attempts(server, run) == ["interrupted"]
+
+
+@pytest.mark.parametrize(("point", "times"), [("c10", 1), ("c12", 2)])
+def test_around_a_lamp(server: Server, folder: Path, point: str, times: int) -> None:
+    agent = server.agent("set_lamp")
+    run = dies_at(point, server, agent, tool_turn("set_lamp", folder))
+    server.await_end(run)
+    assert server.transcript(agent)[2:] == ["tool: The lamp is on.", "assistant: done"]
+    assert len(lines(folder / "lit")) == times
+    assert len(set(lines(folder / "lit"))) == 1  # the tool could tell that it was the same call
+    assert attempts(server, run) == ["interrupted", "succeeded"]
+
+
+def test_inside_a_tool(server: Server, folder: Path) -> None:
+    (folder / "wait").touch()
+    agent = server.agent("ring_bell")
+    run = server.send(agent, tool_turn("ring_bell", folder))
+    wait_until((folder / "begun").exists)
+    server.owner().kill()
+    server.add_worker()
+    server.await_end(run)
+    assert server.transcript(agent)[2:] == [f"tool error: {INTERRUPTED}", "assistant: done"]
+    assert not (folder / "rung").exists()
+
+
+def test_between_two_tools(server: Server, folder: Path) -> None:
+    """The first one's result was recorded with the intent of the second: only the second is in doubt."""
+    text = f'Begin.\n!call set_lamp {{"folder": "{folder}"}}\n!call ring_bell {{"folder": "{folder}"}}\n!then\n!say done'
+    agent = server.agent("set_lamp", "ring_bell")
+    run = dies_at("c10", server, agent, text, passing=2)
+    server.await_end(run)
+    assert server.transcript(agent)[1:] == [
+        "assistant: [set_lamp, ring_bell]",
+        "tool: The lamp is on.",
+        f"tool error: {INTERRUPTED}",
+        "assistant: done",
+    ]
+    assert len(lines(folder / "lit")) == 1
+
+
+@pytest.mark.parametrize("point", ["fence", "c13"])
+def test_a_memory_is_written_once(server: Server, point: str) -> None:
+    agent = server.agent("core_memory_append", memory_blocks=[{"label": "human", "value": "Ann."}])
+    call = '{"label": "human", "content": "Likes tea."}'
+    run = dies_at(point, server, agent, f"Begin.\n!call core_memory_append {call}\n!then\n!say kept")
+    server.await_end(run)
+    assert server.client().agents.blocks.retrieve("human", agent_id=agent).value == "Ann.\nLikes tea."
+    assert len(server.transcript(agent)) == 4
+
+
+def test_inside_the_commit_of_a_memory(server: Server) -> None:
+    agent = server.agent("core_memory_append", memory_blocks=[{"label": "human", "value": "Ann."}])
+    call = '{"label": "human", "content": "Likes tea."}'
+    with commits_frozen(server) as stands:
+        run = server.send(agent, f"Begin.\n!call core_memory_append {call}\n!then\n!say kept")
+        wait_until(stands, what="the worker stands in its commit")
+        server.owner().kill()
+    server.add_worker()
+    server.await_end(run)
+    assert server.client().agents.blocks.retrieve("human", agent_id=agent).value == "Ann.\nLikes tea."
+    assert len(server.transcript(agent)) == 4
+
+
+def test_hints_that_come_many_times(server: Server) -> None:
+    agent = server.agent()
+    ((conversation,),) = server.sql("SELECT id FROM agents_conversation WHERE agent_id = %s", agent)
+    run = server.send(agent, "hello\n!sleep 0.5\n!say hi")
+    for _ in range(50):
+        hint(server, conversation)
+    server.await_end(run)
+    hint(server, conversation)
+    assert server.transcript(agent) == ["user: hello", "assistant: hi"]
+    assert sum(call["user"].startswith("hello\n!sleep 0.5") for call in server.llm.calls()) == 1
+
+
+def test_a_run_that_kills_every_worker_is_given_up(server: Server) -> None:
+    agent = server.agent()
+    with server.paused():
+        victims = [server.start_worker(PERDURE_FAULT="c5:kill") for _ in range(3)]
+        poison, after = server.send(agent, "poison"), server.send(agent, "after")
+        assert [victim.wait(60) for victim in victims] == [-signal.SIGKILL] * 3
+    ended = server.await_end(poison)
+    assert (ended["status"], ended["stop_reason"], ended["error_code"]) == ("failed", "error", "worker_lost")
+    assert server.await_end(after)["status"] == "completed"
+    assert server.transcript(agent) == ["user: poison", "user: after", "assistant: ok: after"]
+
+
+def attempts(server: Server, run_id: str) -> list[str]:
+    found = server.sql("SELECT status FROM agents_toolattempt WHERE run_id = %s ORDER BY call_index, attempt", run_id)
+    return [row[0] for row in found]
