@@ -385,10 +385,9 @@ def _close(turn: Turn, status: str, ending: Finished) -> None:
                 return []
             _fence(turn.hold, 0, release=True)
             turn.step.refresh_from_db(fields=["status"])
-            _end(turn, status, ending, pair=True)
+            return _end(turn, status, ending, pair=True)
 
-    settled(work)
-    turn.committed([], turn.run)
+    turn.committed(settled(work), turn.run)
 
 
 def postpone(turn: Turn, delay: float, error: LLMError) -> None:
@@ -424,11 +423,13 @@ def release(turn: Turn) -> None:
 
 def _end(
     turn: Turn, status: str, ending: Finished, answered: dict[str, Any] | None = None, *, pair: bool = False
-) -> None:
-    """The run becomes terminal. Inside a fenced transaction. `pair`: the step may have calls without a return."""
+) -> list[Message]:
+    """The run becomes terminal. Inside a fenced transaction.
+
+    `pair`: the step may have calls without a return. They are given one each; these are what it returns.
+    """
     done = bool(answered) or turn.step.status == Step.Status.RESPONDED
-    if pair and done:
-        _pair_open_calls(turn, ending)
+    paired = _pair_open_calls(turn, ending) if pair and done else []
     now = timezone.now()
     _set(
         turn.step,
@@ -456,19 +457,20 @@ def _end(
     for name, value in fields.items():
         setattr(turn.run, name, value)
     turn.ready = _execute(_PASS_ON, [turn.run.seq, turn.conversation.id])[0]
+    return paired
 
 
-def _pair_open_calls(turn: Turn, ending: Finished) -> None:
+def _pair_open_calls(turn: Turn, ending: Finished) -> list[Message]:
     """Give every call of the recorded answer that has none a return, so that the transcript stays well-formed."""
     answer = Message.objects.filter(step_id=turn.step.id, role=Message.Role.ASSISTANT, call_index=0).first()
     if answer is None:
-        return
+        return []
     stored = set(
         Message.objects.filter(step_id=turn.step.id, role=Message.Role.TOOL).values_list("content__call_id", flat=True)
     )
     missing = [call for call in answer.content["calls"] if call["id"] not in stored]
     if not missing:
-        return
+        return []
     why = "The user cancelled the request, so this call was not completed."
     if ending.stop_reason != "cancelled":
         why = f"The run ended ({ending.error_code or ending.stop_reason}) before this call was completed."
@@ -490,6 +492,7 @@ def _pair_open_calls(turn: Turn, ending: Finished) -> None:
         status=ToolAttempt.Status.CANCELLED if ending.stop_reason == "cancelled" else ToolAttempt.Status.INTERRUPTED,
         finished_at=timezone.now(),
     )
+    return rows
 
 
 # Statements -----------------------------------------------------------------------------------------------------------
@@ -507,9 +510,10 @@ def _fence(hold: Hold, messages: int, *, release: bool = False) -> int:
 def _set(row: Run | Step, values: dict[str, Any]) -> None:
     """UPDATE these columns of the row. Composed by hand: every step does it, and a queryset takes ten times as long."""
     meta = row._meta
-    prepared = [meta.get_field(name).get_db_prep_save(value, connection) for name, value in values.items()]
-    columns = ", ".join(f"{name} = %s" for name in values)
-    _execute(f"UPDATE {meta.db_table} SET {columns} WHERE id = %s", [*prepared, row.pk])
+    columns: list[Any] = [meta.get_field(name) for name in values]
+    prepared = [column.get_db_prep_save(values[column.name], connection) for column in columns]
+    assignments = ", ".join(f"{column.column} = %s" for column in columns)
+    _execute(f"UPDATE {meta.db_table} SET {assignments} WHERE id = %s", [*prepared, row.pk])
 
 
 def _execute(statement: str, parameters: list[Any]) -> Any:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.fields import clean_json, new_id
 from agents import ledger
 from agents.errors import Cancelled, Fenced, LLMError
-from agents.events import CLAIM
+from agents.events import CLAIM, durable_events
 from agents.faultpoints import faultpoint
 from agents.hints import hint
 from agents.ledger import StepLedger, Turn
@@ -314,5 +314,6 @@ def _end_unstarted(run: Run) -> None:
 
 
 def announce_end(wires: Wires, run: Run) -> None:
-    """For runs that ended without a step."""
-    wires.send(run.id, closing_entries(run))
+    """For runs that ended without a step. What was stored with the end, nobody has heard of yet."""
+    stored = [{"kind": "event", "data": event} for event in durable_events(run)]
+    wires.send(run.id, [*stored, *closing_entries(run)])

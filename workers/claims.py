@@ -27,10 +27,12 @@ UPDATE agents_conversation
 RETURNING *
 """
 
+# Not one that its own turn has given back a moment ago: nobody could take it until the lease ran out.
+# A hold that was given back in this very moment has no lease, and must not be given one again.
 RENEW = """
 UPDATE agents_conversation AS lane SET lease_until = clock_timestamp() + make_interval(secs => %s)
   FROM unnest(%s::text[], %s::bigint[]) AS held(id, epoch)
- WHERE lane.id = held.id AND lane.epoch = held.epoch
+ WHERE lane.id = held.id AND lane.epoch = held.epoch AND lane.lease_until IS NOT NULL
 RETURNING lane.id
 """
 

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Organization
-from agents.creation import attach_blocks, create_block
+from agents.creation import create_block
 from agents.models import Agent, AgentBlock, Conversation, Message
 from memory.models import Block
 from tests.admin.conftest import Tenant
@@ -174,7 +174,6 @@ def test_default_conversation_goes_only_with_its_agent(acme: Tenant) -> None:
 
 
 def test_agents_are_found_by_name_tag_and_id(acme: Tenant, root: Client) -> None:
-    attach_blocks(acme.agent, [])
     for term in ("acme's", "blue", acme.agent.id):
         assert acme.agent.id in root.get("/admin/agents/agent/", {"q": term}).content.decode()
     assert acme.agent.id not in root.get("/admin/agents/agent/", {"q": "green"}).content.decode()
