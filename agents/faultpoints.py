@@ -19,7 +19,7 @@ def faultpoint(name: str) -> None:
     if name != _armed[0]:
         return
     _passed += 1
-    if _passed < int(_armed[2] if len(_armed) > 2 else 1) or not _first():
+    if _passed != int(_armed[2] if len(_armed) > 2 else 1) or not _first():
         return
     os.kill(os.getpid(), _SIGNALS[_armed[1]])
 
