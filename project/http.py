@@ -8,9 +8,11 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions
+from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 
 from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
+from accounts.fields import clean_json
 from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed
 from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.retry import drop_dead_connections
@@ -91,6 +93,16 @@ class ApiErrors:
         return JsonResponse({"detail": "An unknown error occurred", "error_id": error_id}, status=500)
 
 
+class Body(JSONParser):
+    """A request's JSON, without what Postgres cannot store."""
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        try:
+            return clean_json(super().parse(stream, media_type, parser_context))
+        except RecursionError:
+            raise exceptions.ParseError("JSON decode error: nested too deeply") from None
+
+
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """What Django REST framework itself finds wrong, in the API's own form."""
     if isinstance(error, exceptions.ValidationError):
@@ -100,7 +112,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if isinstance(error, exceptions.NotAuthenticated):
         return Response({"detail": WHERE_THE_KEY_IS}, status=401, headers=HEADERS[401])
     if isinstance(error, exceptions.APIException):
-        return Response({"detail": str(error.detail)}, status=error.status_code)
+        headers = HEADERS.get(error.status_code)
+        return Response({"detail": str(error.detail)}, status=error.status_code, headers=headers)
     return None  # left to ApiErrors
 
 

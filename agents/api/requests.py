@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts.fields import ID_PATTERN
+from accounts.fields import ID_PATTERN, clean_json
 from agents.errors import NotServed, invalid
 
 MAX_BODY = 1_000_000
@@ -29,7 +29,7 @@ def json_body(request: HttpRequest) -> dict[str, Any]:
     if not raw:
         return {}
     try:
-        body = json.loads(raw)
+        body = clean_json(json.loads(raw))
     except (ValueError, RecursionError) as error:
         raise invalid(["body"], f"JSON decode error: {error}", "json_invalid") from None
     if not isinstance(body, dict):

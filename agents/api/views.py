@@ -7,10 +7,19 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.keys import Principal
+from agents.errors import invalid
 
 
 class ApiView(APIView):
     """A view for whoever holds a key."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        words = [("path", name, value) for name, value in kwargs.items()]
+        words += [("query", name, value) for name, values in request.query_params.lists() for value in values]
+        for place, name, value in words:
+            if "\x00" in value:
+                raise invalid([place, name], "Should have no NUL character", "string_type")
 
     def principal(self, request: Request) -> Principal:
         return request.user  # set by the authentication class

@@ -27,6 +27,7 @@ from agents.loop.ports import Abort, LLMRequest
 from tools.spec import ToolReturn, ToolSpec
 
 _WORDS = re.compile(r"\S*\s+|\S+")
+_LINE_NUMBER = re.compile(r"^ *\d+→ ?", re.MULTILINE)
 _VALUE = r"<{label}>.*?<value>\n?(.*?)\n?</value>"
 _ECHO = 120  # characters
 _QUOTE = 600
@@ -207,9 +208,9 @@ def _first(patterns: tuple[str, ...], said: str) -> str | None:
 
 
 def block_value(system: str, label: str) -> str:
-    """The value of a memory block, as the system prompt renders it; empty when there is none."""
+    """The value of a memory block, as the system prompt renders it, without line numbers; empty when there is none."""
     found = re.search(_VALUE.format(label=re.escape(label)), system, re.DOTALL)
-    return found.group(1).strip() if found else ""
+    return _LINE_NUMBER.sub("", found.group(1)).strip() if found else ""
 
 
 def _user_text(message: Message) -> str:

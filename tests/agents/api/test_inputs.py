@@ -1,0 +1,106 @@
+"""What may be sent to a conversation, and how each fault is told."""
+
+import pytest
+
+from agents.api.inputs import MAX_MESSAGES
+from agents.models import Run
+
+
+@pytest.fixture
+def path(acme):
+    return f"agents/{acme.agent()['id']}/messages/async"
+
+
+def user(**fields):
+    return {"role": "user", "content": "hi"} | fields
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input": "hi"},
+        {"input": [{"type": "text", "text": "hi"}]},
+        {"messages": [user()]},
+        {"messages": [user(type="message"), user(role="system"), user(role="assistant")]},
+        {"messages": [user(content=[{"type": "text", "text": "hi"}])]},
+        {"messages": [user(content=[{"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}])]},
+        {"messages": [user(content="")]},
+        {"input": "hi", "max_steps": 3, "use_assistant_message": False},
+        {"input": "hi", "an_unknown_field": [1, 2]},
+    ],
+)
+def test_what_is_taken(acme, path, body):
+    assert acme.post(path, body)["status"] == "created"
+
+
+@pytest.mark.parametrize(
+    ("body", "loc"),
+    [
+        ({}, ["body"]),
+        ({"messages": [user()], "input": "hi"}, ["body"]),
+        ({"messages": []}, ["body", "messages"]),
+        ({"messages": "hi"}, ["body", "messages"]),
+        ({"messages": [user()] * (MAX_MESSAGES + 1)}, ["body", "messages"]),
+        ({"messages": [user(), "hi"]}, ["body", "messages", 1]),
+        ({"messages": [user(role="robot")]}, ["body", "messages", 0, "role"]),
+        ({"messages": [{"content": "hi"}]}, ["body", "messages", 0, "role"]),
+        ({"messages": [{"role": "user"}]}, ["body", "messages", 0, "content"]),
+        ({"messages": [user(content=7)]}, ["body", "messages", 0, "content"]),
+        ({"messages": [user(content=[])]}, ["body", "messages", 0, "content"]),
+        ({"messages": [user(content=[{"type": "text"}])]}, ["body", "messages", 0, "content", 0]),
+        ({"messages": [user(content=[{"type": "image", "source": "x"}])]}, ["body", "messages", 0, "content", 0]),
+        ({"messages": [user(otid=7)]}, ["body", "messages", 0, "otid"]),
+        ({"messages": [user(name=["x"])]}, ["body", "messages", 0, "name"]),
+        ({"messages": [user(type="approval", approve=True)]}, ["body", "messages", 0, "type"]),
+        ({"input": "hi", "max_steps": 0}, ["body", "max_steps"]),
+        ({"input": "hi", "max_steps": True}, ["body", "max_steps"]),
+        ({"input": "hi", "max_steps": "three"}, ["body", "max_steps"]),
+        ({"input": "hi", "use_assistant_message": "yes"}, ["body", "use_assistant_message"]),
+        ({"input": "hi", "include_return_message_types": "x"}, ["body", "include_return_message_types"]),
+        ({"input": 7}, ["body", "messages", 0, "content"]),
+    ],
+)
+def test_what_is_refused_is_told_with_its_place(acme, path, body, loc):
+    [problem] = acme.refused(422, "POST", path, body)
+    assert (problem["loc"], sorted(problem)) == (loc, ["loc", "msg", "type"])
+    assert Run.objects.count() == 0
+
+
+@pytest.mark.parametrize("option", [{"background": True}, {"stream_tokens": True}, {"include_pings": False}])
+def test_options_of_streams_need_a_stream(acme, path, option):
+    sent = path.removesuffix("/async")
+    assert acme.refused(422, "POST", sent, {"input": "hi"} | option)[0]["loc"] == ["body", next(iter(option))]
+
+
+@pytest.mark.parametrize(("handle", "status"), [("nobody/model", 404), ("no-slash", 400)])
+def test_a_model_that_cannot_be_called_is_refused_before_anything_is_stored(acme, path, handle, status):
+    assert acme.refused(status, "POST", path, {"input": "hi", "override_model": handle})
+    assert Run.objects.count() == 0
+
+
+# Saying the same thing twice
+
+
+def test_an_idempotency_key_gives_the_same_run(acme, path):
+    first = acme.post(path, {"input": "hi"}, **{"Idempotency-Key": "a"})
+    assert acme.post(path, {"input": "hi"}, **{"Idempotency-Key": "a"})["id"] == first["id"]
+    other = acme.send("POST", path, {"input": "ho"}, **{"Idempotency-Key": "a"})
+    assert (other.status_code, "another input" in other.json()["detail"]) == (422, True)
+
+
+def test_the_same_otids_give_the_same_run(acme, path):
+    body = {"messages": [user(otid="one"), user(otid="two")]}
+    assert acme.post(path, body)["id"] == acme.post(path, body)["id"]
+    assert Run.objects.count() == 1
+
+
+def test_a_retry_of_the_clients_library_gives_the_same_run(acme, path):
+    first = acme.post(path, {"input": "hi"})
+    assert acme.post(path, {"input": "hi"}, **{"x-stainless-retry-count": "1"})["id"] == first["id"]
+    assert acme.post(path, {"input": "hi"}, **{"x-stainless-retry-count": "0"})["id"] != first["id"]
+
+
+def test_a_key_of_another_organization_is_another_key(acme, globex, path):
+    theirs = f"agents/{globex.agent()['id']}/messages/async"
+    key = {"Idempotency-Key": "a"}
+    assert acme.post(path, {"input": "hi"}, **key)["id"] != globex.post(theirs, {"input": "hi"}, **key)["id"]

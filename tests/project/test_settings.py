@@ -1,0 +1,38 @@
+"""docs/settings.md knows every variable that is read."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs/settings.md").read_text()
+READ = re.compile(r'env\.(?:text|flag|number|seconds|words|secret)\("([A-Z_]+)"|environ(?:\.get)?[(\[]"([A-Z_]+)"')
+PROVIDER = re.compile(r'"((?:OPENAI|ANTHROPIC|OLLAMA)_[A-Z_]+)"')
+
+# Set by Django's own tools, and for tests.
+NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PERDURE_FAULT", "PERDURE_FAULT_ONCE"}
+
+
+def names(path):
+    text = path.read_text()
+    found = {one or other for one, other in READ.findall(text)}
+    return found | (set(PROVIDER.findall(text)) if path.name == "settings.py" else set())
+
+
+SOURCES = [path for folder in ("project", "cli", "agents", "workers", "accounts") for path in (ROOT / folder).rglob("*.py")]
+
+
+def test_the_search_finds_what_there_is():
+    assert {"PERDURE_HOME", "DATABASE_URL", "OPENAI_API_KEY"} <= names(ROOT / "project/settings.py")
+
+
+@pytest.mark.parametrize("name", sorted({name for path in SOURCES for name in names(path)} - NOT_SETTINGS))
+def test_every_variable_is_documented(name):
+    assert f"`{name}`" in DOCUMENT
+
+
+def test_nothing_is_documented_that_is_not_read():
+    rows = re.findall(r"^\| `([A-Z_]+)`", DOCUMENT, re.MULTILINE)
+    read = {name for path in SOURCES for name in names(path)} | {"PYTHON"}
+    assert set(rows) <= read
