@@ -104,7 +104,8 @@ class Reader:
         """Whether the client was sent every call of this message, piece by piece."""
         keys = [(call["tool_call_id"], "tool_call_message") for call in data["tool_calls"]]
         return all(
-            self._shown.get(key) == call["name"] + call["arguments"] for key, call in zip(keys, data["tool_calls"], strict=True)
+            self._shown.get(key) == call["name"] + call["arguments"]
+            for key, call in zip(keys, data["tool_calls"], strict=True)
         )
 
 

@@ -101,6 +101,8 @@ class Turn:
     answer_id: str = field(default_factory=lambda: new_id("message"))
     thinks_aloud: bool = False  # thoughts and arguments come mixed, so they are not shown piece by piece
     prompt: tuple[str, dict[str, Any]] | None = None  # the system message's id and its new content, when it changed
+    context_from: int | None = None  # the first message that stays in context, when some have left it
+    can_shrink: bool = False  # whether more of them could leave it
     llm_ns: int | None = None
     first_token_ns: int | None = None
     tool_ns: int = 0
@@ -252,7 +254,7 @@ class StepLedger:
                 return rows, returns, decision
 
         rows, returns, decision = settled(work)
-        turn.prompt = None
+        turn.prompt = turn.context_from = None
         if reply:
             turn.step.status = Step.Status.RESPONDED
         turn.committed(rows, turn.run if isinstance(decision, Finished) else None)
@@ -281,9 +283,12 @@ class StepLedger:
         return rows
 
     def _save_prompt(self) -> None:
-        if self.turn.prompt:
-            message_id, content = self.turn.prompt
+        turn = self.turn
+        if turn.prompt:
+            message_id, content = turn.prompt
             Message.objects.filter(id=message_id).update(content=content)
+        if turn.context_from:
+            Conversation.objects.filter(id=turn.conversation.id).update(context_from=turn.context_from)
 
     def _save_attempts(
         self, reply: Reply | None, ready: Sequence[Ready], returns: list[ToolReturn], starting: Admitted | None

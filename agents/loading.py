@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.ledger import Turn
+from agents.llm.tokens import estimate, estimate_message, estimate_tool
+from agents.loop.compaction import first_kept
 from agents.loop.context import Facts, compile_prompt
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reply, Usage
@@ -40,7 +43,7 @@ SELECT agent.*,
 """
 
 _IN_CONTEXT = """
-SELECT id, role, content, name, step_id, call_index FROM agents_message
+SELECT id, seq, role, content, name, step_id, call_index FROM agents_message
  WHERE conversation_id = %s AND (seq = 1 OR seq >= %s) ORDER BY seq
 """
 
@@ -53,26 +56,39 @@ class Loaded:
     agent: Any
 
 
-def load_state(turn: Turn) -> Loaded:
+class Row(NamedTuple):
+    id: str
+    seq: int
+    role: str
+    content: dict[str, Any]
+    name: str | None
+    step_id: str | None
+    call_index: int
+
+    def said(self) -> Said:
+        return said(self.role, self.content, self.name)
+
+
+def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
+    """`window_of` gives the tokens that fit into a model's window, by its handle."""
     agent = agent_with_belongings(turn.run.agent_id)
-    system, history, recorded = _messages(turn)
     conversation, options = turn.conversation, turn.run.options
-    fingerprint = prompt_fingerprint(agent)
-    if system is None or system.content.get("inputs") != fingerprint:
-        text = compiled_prompt(agent, conversation, len(history))
-        if system is not None:
-            turn.prompt = (system.id, {"text": text, "inputs": fingerprint})
-    else:
-        text = system.content["text"]
+    handle = options.get("override_model") or conversation.model or agent.model
+    window = conversation.context_window_limit or agent.context_window_limit or window_of(handle)
+    turn.step.model, turn.step.context_window = handle, window
     turn.thinks_aloud = style_for(agent.agent_type).thinks_aloud
+    tools = _tools(agent)
+    system, rows, recorded = _messages(turn)
+    kept = _evict(turn, agent, rows, tools, window)
+    text = _prompt(turn, agent, system, len(kept), evicted=len(kept) < len(rows))
     own_settings = (conversation.model_settings or agent.model_settings) | {
         "response_format": agent.response_format or agent.model_settings.get("response_format")
     }
     state = StepState(
-        handle=options.get("override_model") or conversation.model or agent.model,
+        handle=handle,
         system=options.get("override_system") or text,
-        history=history,
-        tools=_tools(agent),
+        history=kept,
+        tools=tools,
         style=style_for(agent.agent_type),
         settings=model_settings(own_settings),
         rules=tuple(agent.tool_rules),
@@ -81,6 +97,31 @@ def load_state(turn: Turn) -> Loaded:
         **(_recorded(turn.step, recorded) if recorded else {}),
     )
     return Loaded(state, agent)
+
+
+def _evict(turn: Turn, agent: Any, rows: list[Row], tools: tuple[ToolSpec, ...], window: int) -> tuple[Said, ...]:
+    """The history that fits the window. What leaves it is noted in the turn, for the step's first commit."""
+    history = tuple(row.said() for row in rows)
+    sizes = [estimate_message(message) for message in history]
+    memory = sum(estimate(row["value"]) for row in agent.block_rows)
+    fixed = estimate(agent.system) + memory + sum(map(estimate_tool, tools))
+    failures = turn.step.llm_failures if turn.step.error_code == "context_overflow" else 0
+    first = first_kept(history, sizes, fixed, window, failures)
+    turn.can_shrink = any(message.role == "user" for message in history[first + 1 :])
+    if first:
+        turn.context_from = rows[first].seq
+    return history[first:]
+
+
+def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted: bool) -> str:
+    """The stored system prompt, or a new one when something in it has changed since."""
+    fingerprint = prompt_fingerprint(agent)
+    if system is not None and system.content.get("inputs") == fingerprint and not evicted:
+        return str(system.content["text"])
+    text = compiled_prompt(agent, turn.conversation, in_context)
+    if system is not None:
+        turn.prompt = (system.id, {"text": text, "inputs": fingerprint})
+    return text
 
 
 def agent_with_belongings(agent_id: str) -> Any:
@@ -141,27 +182,15 @@ def _tools(agent: Any) -> tuple[ToolSpec, ...]:
     return tuple(tool.spec for tool in found if tool)
 
 
-class Row(NamedTuple):
-    id: str
-    role: str
-    content: dict[str, Any]
-    name: str | None
-    step_id: str | None
-    call_index: int
-
-    def said(self) -> Said:
-        return said(self.role, self.content, self.name)
-
-
-def _messages(turn: Turn) -> tuple[Row | None, tuple[Said, ...], list[Row]]:
-    """The system message, the history before this step's answer, and the rows from its answer on."""
+def _messages(turn: Turn) -> tuple[Row | None, list[Row], list[Row]]:
+    """The system message, the rows before this step's answer, and those from its answer on."""
     with connection.cursor() as cursor:
         cursor.execute(_IN_CONTEXT, [turn.conversation.id, turn.conversation.context_from])
-        rows = [Row(id, role, json.loads(content), *rest) for id, role, content, *rest in cursor]
+        rows = [Row(id, seq, role, json.loads(content), *rest) for id, seq, role, content, *rest in cursor]
     system = rows.pop(0) if rows and rows[0].role == Message.Role.SYSTEM else None
     recorded = [row for row in rows if row.step_id == turn.step.id and row.call_index < INPUT]
     known = {row.id for row in recorded}
-    return system, tuple(row.said() for row in rows if row.id not in known), recorded
+    return system, [row for row in rows if row.id not in known], recorded
 
 
 def _recorded(step: Step, rows: list[Row]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from accounts.fields import clean_json, new_id
+from accounts.fields import clean_json, clean_text, new_id
 from agents import ledger
 from agents.errors import Cancelled, Fenced, LLMError
 from agents.events import CLAIM, durable_events
@@ -21,6 +21,7 @@ from agents.faultpoints import faultpoint
 from agents.hints import hint
 from agents.ledger import StepLedger, Turn
 from agents.loading import load_state
+from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import take_step
 from agents.models import TERMINAL, Conversation, Run
@@ -198,9 +199,7 @@ def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
 
 
 def _step(turn: Turn, outfit: Outfit, publisher: Publisher, abort: Abort) -> None:
-    loaded = settled(lambda again: load_state(turn))
-    turn.step.model = loaded.state.handle
-    turn.step.context_window = outfit.context_window(loaded.state.handle)
+    loaded = settled(lambda again: load_state(turn, outfit.context_window))
     # While the model or a tool is waited for, no connection is held: thousands of turns share a pool of twenty.
     connection.close()
     book = StepLedger(turn, lambda: CommitTools(turn, loaded.agent))
@@ -221,10 +220,22 @@ class Timed:
         for event in self._llm.stream(request, abort):
             if self._turn.first_token_ns is None:
                 self._turn.first_token_ns = time.monotonic_ns() - started
-            yield event
+            yield _storable(event)
             faultpoint("c6")
         self._turn.llm_ns = time.monotonic_ns() - started
         faultpoint("c7")
+
+
+def _storable(event: LLMEvent) -> LLMEvent:
+    """Without what Postgres refuses: what is shown as it comes has to be what is stored."""
+    match event:
+        case TextDelta(text) | ReasoningDelta(text):
+            return replace(event, text=clean_text(text))
+        case CallStart(name=name):
+            return replace(event, name=clean_text(name))
+        case CallDelta(arguments=arguments):
+            return replace(event, arguments=clean_text(arguments))
+    return event
 
 
 def _stopped(turn: Turn, reason: str) -> None:
@@ -238,6 +249,11 @@ def _stopped(turn: Turn, reason: str) -> None:
 
 def _llm_failed(turn: Turn, error: LLMError) -> None:
     failures = turn.step.llm_failures + 1
+    if error.code == "context_overflow" and turn.can_shrink and failures < MAX_LLM_FAILURES:
+        log.warning("%s: the context is too long for the model; trying with less of it", turn.run.id)
+        ledger.postpone(turn, 0, error)
+        turn.ready = True
+        return
     limit = MAX_EMPTY if error.code == "empty_response" else MAX_LLM_FAILURES
     if error.retryable and failures < limit:
         delay = backoff(failures, error.retry_after)
@@ -245,7 +261,10 @@ def _llm_failed(turn: Turn, error: LLMError) -> None:
         ledger.postpone(turn, delay, error)
         return
     code = "provider_quota" if error.code == "quota" else error.code
-    ledger.fail(turn, "llm_api_error", code, error.message)
+    stop_reason = "llm_api_error"
+    if code == "context_overflow":
+        stop_reason = "context_window_overflow_in_system_prompt"
+    ledger.fail(turn, stop_reason, code, error.message)
 
 
 def backoff(failures: int, retry_after: float | None) -> float:

@@ -76,7 +76,7 @@ def main() -> None:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, slots: int = 50) -> Iterator[Server]:
     with running(folder / "services", throwaway=True) as backing, FakeLLM() as llm:
         os.environ |= {
             "DATABASE_URL": backing.database_url,
@@ -85,7 +85,7 @@ def serving(folder: Path) -> Iterator[Server]:
             "PERDURE_SECRET_KEY": "for this measurement only",
             "PERDURE_LOG_LEVEL": "ERROR",
         }
-        with Server(folder, llm, PERDURE_DATABASE_POOL="20") as server:
+        with Server(folder, llm, PERDURE_DATABASE_POOL="10", PERDURE_WORKER_SLOTS=str(slots)) as server:
             yield server
 
 

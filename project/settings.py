@@ -62,7 +62,7 @@ def _database(url: str) -> dict:
             "options": options,
             "pool": {
                 "min_size": 1,
-                "max_size": env.number("PERDURE_DATABASE_POOL", 20, minimum=2),
+                "max_size": env.number("PERDURE_DATABASE_POOL", 10, minimum=2),
                 "timeout": env.seconds("PERDURE_DATABASE_POOL_TIMEOUT", 20),
             },
         },

@@ -37,7 +37,7 @@ ERROR_STATUS = {
     "context_window_overflow": 400,
 }
 
-SERVER_FAULTS = ("internal_error", "worker_lost", "deadline_exceeded")
+SERVER_FAULTS = ("internal_error", "worker_lost", "deadline_exceeded", "context_overflow")
 
 AsyncView = Callable[..., Awaitable[HttpResponseBase]]
 

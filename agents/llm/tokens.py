@@ -21,11 +21,11 @@ def estimate(text: str) -> int:
 
 def estimate_request(request: LLMRequest) -> int:
     """Tokens of everything that a call sends."""
-    messages = sum(_message(message) for message in request.messages)
-    return estimate(request.system) + _PER_MESSAGE + messages + sum(_tool(tool) for tool in request.tools)
+    messages = sum(estimate_message(message) for message in request.messages)
+    return estimate(request.system) + _PER_MESSAGE + messages + sum(estimate_tool(tool) for tool in request.tools)
 
 
-def _message(message: Message) -> int:
+def estimate_message(message: Message) -> int:
     calls = sum(estimate(call.name) + estimate(call.arguments) + _PER_TOOL for call in message.calls)
     sealed = sum(estimate(thought.text) for thought in message.reasoning if thought.signature)
     returned = estimate(message.returned.text) if message.returned else 0
@@ -38,5 +38,5 @@ def _content(content: str | list[dict[str, Any]]) -> int:
     return sum(_PER_IMAGE if part.get("type") == "image" else estimate(part.get("text", "")) for part in content)
 
 
-def _tool(tool: ToolSpec) -> int:
+def estimate_tool(tool: ToolSpec) -> int:
     return estimate(tool.name) + estimate(tool.description) + estimate(json.dumps(tool.parameters)) + _PER_TOOL

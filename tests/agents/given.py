@@ -10,6 +10,7 @@ from accounts.models import Organization
 from agents import runs
 from agents.creation import create_agent
 from agents.ledger import StepLedger, Turn
+from agents.llm.registry import context_window
 from agents.loading import load_state
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import Admitted
@@ -80,7 +81,7 @@ def advance(agent: Agent, *answers: Answer, abort: Abort | None = None) -> Scrip
 
 
 def ledger(turn: Turn) -> StepLedger:
-    loaded = load_state(turn)
+    loaded = load_state(turn, context_window)
     return StepLedger(turn, lambda: CommitTools(turn, loaded.agent))
 
 

@@ -105,7 +105,8 @@ class TestCallsThatAreWrong:
         transcript = server.transcript(agent)
         assert transcript[2].startswith("tool error: Invalid tool call: ")
         assert transcript[3] == "assistant: cannot"
-        assert server.sql("SELECT status FROM agents_toolattempt a JOIN agents_run r ON r.id = a.run_id WHERE agent_id = %s", agent) == [("failed",)]
+        query = "SELECT a.status FROM agents_toolattempt AS a JOIN agents_run AS r ON r.id = a.run_id WHERE agent_id = %s"
+        assert server.sql(query, agent) == [("failed",)]
 
     def test_three_in_a_row(self, server: Server) -> None:
         agent = server.agent("set_lamp")
@@ -162,8 +163,11 @@ def test_an_error_in_a_stream(server: Server) -> None:
 
 def test_text_that_postgres_refuses(server: Server) -> None:
     """NUL and lone surrogates, from the user and from the model, are stored as the replacement character."""
-    server.llm.script(match="Odd", text="a\x00b")
+    server.llm.script(match="Odd", text="a\x00b\ud800c", repeat=2)
     agent = server.agent()
-    answer = server.client().agents.messages.create(agent, input="Odd \x00 text")
-    assert answer.messages[-1].content == "a\ufffdb"
-    assert server.transcript(agent) == ["user: Odd \ufffd text", "assistant: a\ufffdb"]
+    client = server.client()
+    answer = client.agents.messages.create(agent, input="Odd \x00 text")
+    assert answer.messages[-1].content == "a\ufffdb\ufffdc"
+    events = list(client.agents.messages.stream(agent, input="Odd \x00 text", stream_tokens=True))
+    assert "".join(e.content for e in events if e.message_type == "assistant_message") == "a\ufffdb\ufffdc"
+    assert server.transcript(agent) == ["user: Odd \ufffd text", "assistant: a\ufffdb\ufffdc"] * 2

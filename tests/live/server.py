@@ -136,8 +136,9 @@ class Server:
     def start_worker(self, **environment: str) -> Running:
         """A further worker, which may take some seconds to be ready."""
         log = self.folder / f"worker{len(self._started)}.log"
-        command = worker_command(SLOTS, sys.executable)
-        worker = Running("worker", command, log, self.environment | environment)
+        environment = self.environment | environment
+        command = worker_command(int(environment["PERDURE_WORKER_SLOTS"]), sys.executable)
+        worker = Running("worker", command, log, environment)
         self._started.append(worker)
         self.workers.append(worker)
         return worker
