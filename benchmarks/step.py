@@ -62,7 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--turns", type=int, default=200)
     turns = parser.parse_args().turns
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {turns} turns each")
+    print(f"{machine()}, {turns} turns each")
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server:
         agents = [
             server.agent(model=MODEL, memory_blocks=[{"label": "human", "value": ""}]) for _ in range(FRESH_AGENTS)
@@ -73,6 +73,11 @@ def main() -> None:
             for clients in (1, FRESH_AGENTS):
                 for name, text in TURNS.items():
                     report(f"{name}, {clients} at once", *measured(server, client, agents, text, turns, clients))
+
+
+def machine() -> str:
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    return f"{platform.platform()}, {os.cpu_count()} cores, load {load}, Python {platform.python_version()}"
 
 
 @contextmanager

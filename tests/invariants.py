@@ -29,8 +29,9 @@ WRONG: dict[str, str] = {
         HAVING count(m.seq) <> c.next_seq - 1 OR COALESCE(max(m.seq), 0) <> c.next_seq - 1""",
     "I2 the messages of two runs are mixed, or the runs are out of order": """
         SELECT id, seq FROM (
-               SELECT m.id, m.seq, r.seq AS run, lag(r.seq) OVER (PARTITION BY m.conversation_id ORDER BY m.seq) AS before
-                 FROM agents_message AS m JOIN agents_run AS r ON r.id = m.run_id) AS told
+               SELECT m.id, m.seq, r.seq AS run, lag(r.seq) OVER lane AS before
+                 FROM agents_message AS m JOIN agents_run AS r ON r.id = m.run_id
+               WINDOW lane AS (PARTITION BY m.conversation_id ORDER BY m.seq)) AS told
          WHERE before > run""",
     "I2 the input of a run was taken up twice, in part, or not at all": """
         SELECT r.id, jsonb_array_length(r.input), count(m.id)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -79,7 +80,7 @@ def numbers(events):
 
 
 def is_increasing(found):
-    return all(one < next for one, next in zip(found, found[1:], strict=False))
+    return all(one < later for one, later in pairwise(found))
 
 
 # An answer as a model may give it: thoughts that end, then text, in pieces.

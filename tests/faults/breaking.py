@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -17,11 +16,6 @@ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END $$;
 CREATE OR REPLACE TRIGGER tests_freeze BEFORE INSERT ON agents_message
    FOR EACH ROW WHEN (NEW.role = 'assistant') EXECUTE FUNCTION tests_freeze();
 """
-
-
-def tool_turn(tool: str, folder: Path) -> str:
-    """A message that makes the model call a tool of tests.effects, then say "done"."""
-    return f'Begin.\n!call {tool} {{"folder": "{folder}"}}\n!then\n!say done'
 
 
 def dies_at(point: str, server: Server, agent_id: str, text: str, passing: int = 1) -> str:
@@ -80,7 +74,11 @@ def followed(events: list[Any]) -> list[tuple[str, str]]:
         if kind in ("ping", "stop_reason", "usage_statistics"):
             told[kind, ""] = getattr(event, "stop_reason", None) or ""
             continue
-        call = getattr(event, "tool_call", None)
-        text = (call.arguments if call else getattr(event, "content", None) or getattr(event, "tool_return", None)) or ""
-        told[kind, event.otid] = told.get((kind, event.otid), "") + text
+        told[kind, event.otid] = told.get((kind, event.otid), "") + _text(event)
     return [(kind, text) for (kind, _), text in told.items() if kind != "ping"]
+
+
+def _text(event: Any) -> str:
+    if event.message_type == "tool_call_message":
+        return event.tool_call.arguments or ""
+    return getattr(event, "content", None) or getattr(event, "tool_return", None) or ""

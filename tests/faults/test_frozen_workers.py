@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from agents.loop.step import INTERRUPTED
-from tests.faults.breaking import commits_frozen, stops_at, tool_turn
+from tests.faults.breaking import commits_frozen, stops_at
 from tests.invariants import lines
-from tests.live import Running, Server, wait_until
+from tests.live import Running, Server, call, turn, wait_until
+
+APPEND = call("core_memory_append", label="human", content="Likes tea.")
 
 
 @pytest.mark.parametrize("point", ["c5", "c6", "c7", "fence"])
@@ -21,20 +23,19 @@ def test_around_the_model(server: Server, point: str) -> None:
 
 def test_a_commit_that_comes_late_is_fenced(server: Server) -> None:
     agent = server.agent("core_memory_append", memory_blocks=[{"label": "human", "value": "Ann."}])
-    call = '{"label": "human", "content": "Likes tea."}'
-    run, late = stops_at("fence", server, agent, f"Begin.\n!call core_memory_append {call}\n!then\n!say kept")
+    run, late = stops_at("fence", server, agent, turn(APPEND, "!say kept"))
     server.await_end(run)
     wakes_and_lets_go(server, late)
-    assert "Fenced: epoch 1" in late.log.read_text()
     assert server.client().agents.blocks.retrieve("human", agent_id=agent).value == "Ann.\nLikes tea."
-    assert server.transcript(agent)[1:] == ["assistant: [core_memory_append]", server.transcript(agent)[2], "assistant: kept"]
+    assert [line.partition(":")[0] for line in server.transcript(agent)] == ["user", "assistant", "tool", "assistant"]
+    assert "Fenced: epoch 1" in late.log.read_text()
 
 
 @pytest.mark.parametrize("point", ["c10", "c12"])
 def test_around_a_bell(server: Server, folder: Path, point: str) -> None:
     """The sleeper was in the middle of the tool: the other worker can only say that it may or may not have rung."""
     agent = server.agent("ring_bell")
-    run, late = stops_at(point, server, agent, tool_turn("ring_bell", folder))
+    run, late = stops_at(point, server, agent, turn(call("ring_bell", folder=folder), "!say done"))
     server.await_end(run)
     wakes_and_lets_go(server, late)
     assert server.transcript(agent)[1:] == ["assistant: [ring_bell]", f"tool error: {INTERRUPTED}", "assistant: done"]

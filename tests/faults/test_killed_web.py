@@ -6,7 +6,7 @@ import pytest
 from letta_client import APIConnectionError
 
 from tests.faults.breaking import followed
-from tests.live import Server, wait_until
+from tests.live import Server, call, turn, wait_until
 
 
 @pytest.mark.parametrize(("point", "accepted"), [("c1", 0), ("c2", 1), ("c3", 1)])
@@ -29,13 +29,10 @@ def test_while_a_client_waits(server: Server) -> None:
     """The client's library sends its request again on its own, without any key."""
     agent = server.agent()
     web = server.add_web()
-    server.client(web, max_retries=0)
     run = server.send(agent, "first\n!sleep 0.5\n!say done")
     web.kill()
     retried = {"x-stainless-retry-count": "1"}
-    answer = server.client().agents.messages.create(
-        agent, input="first\n!sleep 0.5\n!say done", extra_headers=retried
-    )
+    answer = server.client().agents.messages.create(agent, input="first\n!sleep 0.5\n!say done", extra_headers=retried)
     assert [message.content for message in answer.messages] == ["done"]
     assert (count(server, agent), server.run(run)["status"]) == (1, "completed")
 
@@ -43,7 +40,8 @@ def test_while_a_client_waits(server: Server) -> None:
 def test_while_clients_follow(server: Server) -> None:
     """Each takes up its stream at another web process, at the last event that it had seen."""
     agents = [server.agent("core_memory_append", memory_blocks=[{"label": "human", "value": ""}]) for _ in range(5)]
-    text = 'Go.\n!delay 0.1\n!say I will remember this for you.\n!call core_memory_append {"label": "human", "content": "x"}\n!then\n!sleep 1\n!delay 0.1\n!say There you are, it is done.'
+    first = "!delay 0.1\n!say I will remember this for you.\n" + call("core_memory_append", label="human", content="x")
+    text = turn(first, "!sleep 1\n!delay 0.1\n!say There you are, it is done.")
     web = server.add_web()
     runs = [server.client(web).agents.messages.create_async(agent, input=text).id for agent in agents]
     streams = [server.client(web, max_retries=0).runs.messages.stream(run) for run in runs]

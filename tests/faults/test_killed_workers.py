@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from agents.loop.step import INTERRUPTED
-from tests.faults.breaking import commits_frozen, dies_at, hint, tool_turn
+from tests.faults.breaking import commits_frozen, dies_at, hint
 from tests.invariants import lines
-from tests.live import Server, wait_until
+from tests.live import Server, call, turn, wait_until
+
+APPEND = call("core_memory_append", label="human", content="Likes tea.")
 
 
 @pytest.mark.parametrize("point", ["c4", "c5", "c6", "c7", "fence", "c13"])
@@ -31,7 +33,7 @@ def test_the_model_is_asked_again_but_one_answer_is_recorded(server: Server) -> 
 @pytest.mark.parametrize(("point", "strokes"), [("c8", 0), ("c10", 0), ("c12", 1)])
 def test_around_a_bell(server: Server, folder: Path, point: str, strokes: int) -> None:
     agent = server.agent("ring_bell")
-    run = dies_at(point, server, agent, tool_turn("ring_bell", folder))
+    run = dies_at(point, server, agent, turn(call("ring_bell", folder=folder), "!say done"))
     server.await_end(run)
     assert server.transcript(agent) == [
         "user: Begin.",
@@ -46,7 +48,7 @@ def test_around_a_bell(server: Server, folder: Path, point: str, strokes: int) -
 @pytest.mark.parametrize(("point", "times"), [("c10", 1), ("c12", 2)])
 def test_around_a_lamp(server: Server, folder: Path, point: str, times: int) -> None:
     agent = server.agent("set_lamp")
-    run = dies_at(point, server, agent, tool_turn("set_lamp", folder))
+    run = dies_at(point, server, agent, turn(call("set_lamp", folder=folder), "!say done"))
     server.await_end(run)
     assert server.transcript(agent)[2:] == ["tool: The lamp is on.", "assistant: done"]
     assert len(lines(folder / "lit")) == times
@@ -57,7 +59,7 @@ def test_around_a_lamp(server: Server, folder: Path, point: str, times: int) -> 
 def test_inside_a_tool(server: Server, folder: Path) -> None:
     (folder / "wait").touch()
     agent = server.agent("ring_bell")
-    run = server.send(agent, tool_turn("ring_bell", folder))
+    run = server.send(agent, turn(call("ring_bell", folder=folder), "!say done"))
     wait_until((folder / "begun").exists)
     server.owner().kill()
     server.add_worker()
@@ -68,9 +70,9 @@ def test_inside_a_tool(server: Server, folder: Path) -> None:
 
 def test_between_two_tools(server: Server, folder: Path) -> None:
     """The first one's result was recorded with the intent of the second: only the second is in doubt."""
-    text = f'Begin.\n!call set_lamp {{"folder": "{folder}"}}\n!call ring_bell {{"folder": "{folder}"}}\n!then\n!say done'
+    both = f"{call('set_lamp', folder=folder)}\n{call('ring_bell', folder=folder)}"
     agent = server.agent("set_lamp", "ring_bell")
-    run = dies_at("c10", server, agent, text, passing=2)
+    run = dies_at("c10", server, agent, turn(both, "!say done"), passing=2)
     server.await_end(run)
     assert server.transcript(agent)[1:] == [
         "assistant: [set_lamp, ring_bell]",
@@ -84,8 +86,7 @@ def test_between_two_tools(server: Server, folder: Path) -> None:
 @pytest.mark.parametrize("point", ["fence", "c13"])
 def test_a_memory_is_written_once(server: Server, point: str) -> None:
     agent = server.agent("core_memory_append", memory_blocks=[{"label": "human", "value": "Ann."}])
-    call = '{"label": "human", "content": "Likes tea."}'
-    run = dies_at(point, server, agent, f"Begin.\n!call core_memory_append {call}\n!then\n!say kept")
+    run = dies_at(point, server, agent, turn(APPEND, "!say kept"))
     server.await_end(run)
     assert server.client().agents.blocks.retrieve("human", agent_id=agent).value == "Ann.\nLikes tea."
     assert len(server.transcript(agent)) == 4
@@ -93,9 +94,8 @@ def test_a_memory_is_written_once(server: Server, point: str) -> None:
 
 def test_inside_the_commit_of_a_memory(server: Server) -> None:
     agent = server.agent("core_memory_append", memory_blocks=[{"label": "human", "value": "Ann."}])
-    call = '{"label": "human", "content": "Likes tea."}'
     with commits_frozen(server) as stands:
-        run = server.send(agent, f"Begin.\n!call core_memory_append {call}\n!then\n!say kept")
+        run = server.send(agent, turn(APPEND, "!say kept"))
         wait_until(stands, what="the worker stands in its commit")
         server.owner().kill()
     server.add_worker()

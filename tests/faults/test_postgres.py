@@ -4,12 +4,12 @@ import threading
 from pathlib import Path
 
 from tests.faults.breaking import terminate_backends
-from tests.live import Server
+from tests.live import Server, call, turn
 
 
 def test_all_sessions_end_again_and_again(server: Server, tmp_path: Path) -> None:
     agents = [server.agent("set_lamp") for _ in range(4)]
-    text = f'Go.\n!sleep 0.3\n!call set_lamp {{"folder": "{tmp_path}"}}\n!then\n!sleep 0.3\n!say done'
+    text = turn("!sleep 0.3\n" + call("set_lamp", folder=tmp_path), "!sleep 0.3\n!say done")
     runs = [server.send(agent, text) for _ in range(3) for agent in agents]
     done = threading.Event()
     breaker = threading.Thread(target=terminate_until, args=(server, done))

@@ -8,7 +8,7 @@ import pytest
 
 from tests import invariants
 from tests.fakellm import FakeLLM
-from tests.live import Server, wait_until
+from tests.live import Server, call, turn, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def silent(server: Server) -> Iterator[Server]:
 
 def test_emptied_under_load(server: Server, tmp_path: Path) -> None:
     agents = [server.agent("set_lamp") for _ in range(6)]
-    text = f'Go.\n!sleep 0.2\n!call set_lamp {{"folder": "{tmp_path}"}}\n!then\n!sleep 0.2\n!say done'
+    text = turn("!sleep 0.2\n" + call("set_lamp", folder=tmp_path), "!sleep 0.2\n!say done")
     done = threading.Event()
     flusher = threading.Thread(target=flush_until, args=(server, done))
     flusher.start()
@@ -44,7 +44,8 @@ def test_emptied_under_load(server: Server, tmp_path: Path) -> None:
         done.set()
         flusher.join()
     for agent in agents:
-        assert server.transcript(agent) == ["user: Go.", "assistant: [set_lamp]", "tool: The lamp is on.", "assistant: done"] * 4
+        told = ["user: Begin.", "assistant: [set_lamp]", "tool: The lamp is on.", "assistant: done"]
+        assert server.transcript(agent) == told * 4
 
 
 def flush_until(server: Server, done: threading.Event) -> None:
@@ -57,8 +58,8 @@ def test_gone_while_sending(silent: Server) -> None:
     agent = silent.agent()
     runs = [silent.send(agent, f"message {number}") for number in range(3)]
     assert {silent.await_end(run)["status"] for run in runs} == {"completed"}
-    lines = [[f"user: message {number}", f"assistant: ok: message {number}"] for number in range(3)]
-    assert silent.transcript(agent) == sum(lines, [])
+    told = [line for n in range(3) for line in (f"user: message {n}", f"assistant: ok: message {n}")]
+    assert silent.transcript(agent) == told
 
 
 def test_gone_while_a_client_waits(silent: Server) -> None:

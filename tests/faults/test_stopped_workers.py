@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tests.faults.breaking import tool_turn
 from tests.invariants import lines
-from tests.live import Server, wait_until
+from tests.live import Server, call, turn, wait_until
 
 
 def test_in_the_middle_of_an_answer(server: Server) -> None:
@@ -25,7 +24,7 @@ def test_in_the_middle_of_a_tool(server: Server, folder: Path) -> None:
     """A tool that ends within the grace is recorded as done."""
     (folder / "wait").touch()
     agent = server.agent("ring_bell")
-    run = server.send(agent, tool_turn("ring_bell", folder))
+    run = server.send(agent, turn(call("ring_bell", folder=folder), "!say done"))
     wait_until((folder / "begun").exists)
     worker = server.owner()
     worker.terminate()

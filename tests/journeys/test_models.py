@@ -1,12 +1,11 @@
 """The loop against a model's provider, good and bad, in both wire protocols."""
 
-import json
 from typing import Any
 
 import letta_client
 import pytest
 
-from tests.live import Server
+from tests.live import Server, call, turn
 
 PROTOCOLS = ["openai/fake-1", "anthropic/fake-1"]
 
@@ -20,22 +19,24 @@ def calls(server: Server, text: str) -> list[dict[str, Any]]:
 class TestProtocols:
     def test_a_turn_with_tools(self, server: Server, model: str, tmp_path) -> None:
         agent = server.agent("set_lamp", model=model)
-        lamp = json.dumps({"folder": str(tmp_path)})
-        answer = server.client().agents.messages.create(
-            agent, input=f"Lamp\n!think It is dark.\n!say A moment.\n!call set_lamp {lamp}\n!then\n!say There."
-        )
+        first = "!think It is dark.\n!say A moment.\n" + call("set_lamp", folder=tmp_path)
+        answer = server.client().agents.messages.create(agent, input=turn(first, "!say There."))
         kinds = [message.message_type for message in answer.messages]
-        assert kinds == ["reasoning_message", "assistant_message", "tool_call_message", "tool_return_message", "assistant_message"]  # fmt: skip
+        assert kinds == [
+            "reasoning_message",
+            "assistant_message",
+            "tool_call_message",
+            "tool_return_message",
+            "assistant_message",
+        ]
         assert (answer.messages[-1].content, answer.messages[3].tool_return) == ("There.", "The lamp is on.")
         assert answer.usage.step_count == 2
         assert (tmp_path / "lit").exists()
 
     def test_several_calls_at_once(self, server: Server, model: str, tmp_path) -> None:
         agent = server.agent("set_lamp", "ring_bell", model=model)
-        folder = json.dumps({"folder": str(tmp_path)})
-        server.client().agents.messages.create(
-            agent, input=f"All\n!call ring_bell {folder}\n!call set_lamp {folder}\n!call ring_bell {folder}\n!then\n!say done"
-        )
+        all_three = "\n".join(call(tool, folder=tmp_path) for tool in ("ring_bell", "set_lamp", "ring_bell"))
+        server.client().agents.messages.create(agent, input=turn(all_three, "!say done"))
         assert server.transcript(agent)[1:] == [
             "assistant: [ring_bell, set_lamp, ring_bell]",
             "tool: The bell has rung.",
@@ -97,7 +98,9 @@ class TestCallsThatAreWrong:
         assert answer.messages[1].status == "error"
         assert "there is no tool 'fly'" in answer.messages[1].tool_return
 
-    @pytest.mark.parametrize("arguments", ['{"folder": "/tmp', "{}", '{"folder": 7}', '{"folder": "/x", "more": 1}', "[]"])
+    @pytest.mark.parametrize(
+        "arguments", ['{"folder": "/tmp', "{}", '{"folder": 7}', '{"folder": "/x", "more": 1}', "[]"]
+    )
     def test_arguments(self, server: Server, arguments: str) -> None:
         """They go back to the model; the tool is never run with something else instead."""
         agent = server.agent("ring_bell")
@@ -105,13 +108,14 @@ class TestCallsThatAreWrong:
         transcript = server.transcript(agent)
         assert transcript[2].startswith("tool error: Invalid tool call: ")
         assert transcript[3] == "assistant: cannot"
-        query = "SELECT a.status FROM agents_toolattempt AS a JOIN agents_run AS r ON r.id = a.run_id WHERE agent_id = %s"
+        query = (
+            "SELECT a.status FROM agents_toolattempt AS a JOIN agents_run ON run_id = agents_run.id WHERE agent_id = %s"
+        )
         assert server.sql(query, agent) == [("failed",)]
 
     def test_three_in_a_row(self, server: Server) -> None:
         agent = server.agent("set_lamp")
-        turn = "\n!then\n".join(["!call fly {}"] * 5)
-        run = server.await_end(server.send(agent, f"Go\n{turn}"))
+        run = server.await_end(server.send(agent, turn(*[call("fly")] * 5)))
         assert (run["status"], run["stop_reason"], run["error_code"]) == (
             "failed",
             "invalid_tool_call",
@@ -121,22 +125,22 @@ class TestCallsThatAreWrong:
 
     def test_a_tool_that_fails(self, server: Server) -> None:
         agent = server.agent("set_lamp")
-        server.client().agents.messages.create(agent, input='Go\n!call set_lamp {"folder": "/nowhere"}\n!then\n!say so')
-        assert server.transcript(agent)[2].startswith("tool error: Error executing function set_lamp: FileNotFoundError")
+        text = turn(call("set_lamp", folder="/nowhere"), "!say so")
+        server.client().agents.messages.create(agent, input=text)
+        assert "Error executing function set_lamp: FileNotFoundError" in server.transcript(agent)[2]
 
 
 class TestNoEnd:
     def test_steps(self, server: Server, tmp_path) -> None:
         agent = server.agent("set_lamp")
-        turn = "\n!then\n".join(f'!call set_lamp {{"folder": "{tmp_path}"}}\n!say {n}' for n in range(9))
-        answer = server.client().agents.messages.create(agent, input=f"Go\n{turn}", max_steps=3)
+        text = turn(*(f"!say {n}\n{call('set_lamp', folder=tmp_path)}" for n in range(9)))
+        answer = server.client().agents.messages.create(agent, input=text, max_steps=3)
         assert (answer.stop_reason.stop_reason, answer.usage.step_count) == ("max_steps", 3)
         assert server.client().agents.messages.create(agent, input="next").messages[-1].content == "ok: next"
 
     def test_a_loop(self, server: Server, tmp_path) -> None:
         agent = server.agent("set_lamp")
-        turn = "\n!then\n".join([f'!call set_lamp {{"folder": "{tmp_path}"}}'] * 9)
-        run = server.await_end(server.send(agent, f"Go\n{turn}"))
+        run = server.await_end(server.send(agent, turn(*[call("set_lamp", folder=tmp_path)] * 9)))
         assert (run["status"], run["stop_reason"], run["error_code"]) == ("failed", "error", "loop_detected")
         assert run["steps_done"] == 5
 

@@ -18,8 +18,8 @@ def test_many_at_once_are_answered_one_after_the_other(server: Server) -> None:
         answers = list(pool.map(lambda text: client.agents.messages.create(agent, input=text), texts))
     assert [answer.messages[-1].content for answer in answers] == [f"answer {number}" for number in range(5)]
     order = server.sql("SELECT input #>> '{0,content}' FROM agents_run WHERE agent_id = %s ORDER BY seq", agent)
-    expected = [line for (text,) in order for line in (f"user: {text.splitlines()[0]}", f"assistant: {text.split('!say ')[1]}")]
-    assert server.transcript(agent) == expected
+    told = [(text.splitlines()[0], text.split("!say ")[1]) for (text,) in order]
+    assert server.transcript(agent) == [line for q, a in told for line in (f"user: {q}", f"assistant: {a}")]
     assert server.llm.stats()["max_active_by_conversation"][agent] == 1
 
 
@@ -39,7 +39,7 @@ def test_conversations_of_one_agent_go_on_side_by_side(server: Server) -> None:
 
 class TestRepeats:
     def test_the_same_key(self, server: Server) -> None:
-        client, agent = server.client(), server.agent()
+        client, agent = server.client(max_retries=0), server.agent()
         key = {"Idempotency-Key": uuid.uuid4().hex}
         ask = lambda: client.agents.messages.create(agent, input="once\n!sleep 0.2\n!say hi", extra_headers=key)  # noqa: E731
         with ThreadPoolExecutor(8) as pool:
@@ -48,7 +48,7 @@ class TestRepeats:
         assert server.transcript(agent) == ["user: once", "assistant: hi"]
 
     def test_the_same_key_with_another_message(self, server: Server) -> None:
-        client, agent = server.client(), server.agent()
+        client, agent = server.client(max_retries=0), server.agent()
         key = {"Idempotency-Key": uuid.uuid4().hex}
         client.agents.messages.create(agent, input="one", extra_headers=key)
         with pytest.raises(letta_client.UnprocessableEntityError, match="idempotency key"):
@@ -56,7 +56,7 @@ class TestRepeats:
         assert len(server.transcript(agent)) == 2
 
     def test_the_same_otid(self, server: Server) -> None:
-        client, agent = server.client(), server.agent()
+        client, agent = server.client(max_retries=0), server.agent()
         said = {"role": "user", "content": "hello", "otid": str(uuid.uuid4())}
         first = client.agents.messages.create(agent, messages=[said])
         again = list(client.agents.messages.stream(agent, messages=[said]))

@@ -7,8 +7,9 @@
 Nothing outlives it: every process is ended by its id, and dies with the test run however that ends.
 """
 
+from tests.live.directions import call, turn
 from tests.live.processes import Running
 from tests.live.server import Server
 from tests.live.waiting import wait_until
 
-__all__ = ["Running", "Server", "wait_until"]
+__all__ = ["Running", "Server", "call", "turn", "wait_until"]

@@ -186,7 +186,8 @@ class Server:
         """The row of a run."""
         cursor = self.connection.execute("SELECT * FROM agents_run WHERE id = %s", [run_id])
         row = cursor.fetchone()
-        assert row and cursor.description, f"there is no {run_id}"
+        assert row, f"there is no {run_id}"
+        assert cursor.description
         return {column.name: value for column, value in zip(cursor.description, row, strict=True)}
 
     def await_end(self, run_id: str, seconds: float = 40) -> dict[str, Any]:

@@ -20,7 +20,8 @@ def names(path):
     return found | (set(PROVIDER.findall(text)) if path.name == "settings.py" else set())
 
 
-SOURCES = [path for folder in ("project", "cli", "agents", "workers", "accounts") for path in (ROOT / folder).rglob("*.py")]
+FOLDERS = ("project", "cli", "agents", "workers", "accounts")
+SOURCES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 
 
 def test_the_search_finds_what_there_is():

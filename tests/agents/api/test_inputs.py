@@ -23,7 +23,11 @@ def user(**fields):
         {"messages": [user()]},
         {"messages": [user(type="message"), user(role="system"), user(role="assistant")]},
         {"messages": [user(content=[{"type": "text", "text": "hi"}])]},
-        {"messages": [user(content=[{"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}])]},
+        {
+            "messages": [
+                user(content=[{"type": "image", "source": {"type": "url", "url": "https://example.org/a.png"}}])
+            ]
+        },
         {"messages": [user(content="")]},
         {"input": "hi", "max_steps": 3, "use_assistant_message": False},
         {"input": "hi", "an_unknown_field": [1, 2]},

@@ -221,7 +221,9 @@ def test_parts_of_a_message(acme, bad):
 
 
 @pytest.mark.parametrize("path", ["agents/", "blocks/", "runs/", "tools/", "conversations/"])
-@pytest.mark.parametrize("name", ["name", "label", "query_text", "after", "before", "agent_id", "tags", "search", "stop_reason"])
+@pytest.mark.parametrize(
+    "name", ["name", "label", "query_text", "after", "before", "agent_id", "tags", "search", "stop_reason"]
+)
 def test_queries_may_hold_anything(acme, path, name):
     response = acme.send("GET", f"{path}?{name}=a%00b%ED%A0%80")
     assert response.status_code in (200, 422), response.content
