@@ -62,7 +62,7 @@ def aged(server: Server, length: int) -> str:
     """An agent with so many messages behind it."""
     agent = server.agent(model=MODEL, include_base_tools=False, context_window_limit=WINDOW)
     with server.connection.cursor() as cursor:
-        cursor.execute(FILL, [length, agent])  # type: ignore[arg-type]
+        cursor.execute(FILL, [length, agent])
         cursor.execute("UPDATE agents_conversation SET next_seq = %s WHERE agent_id = %s", [length + 2, agent])
     return agent
 

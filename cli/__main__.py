@@ -70,6 +70,14 @@ def check(
     raise typer.Exit(check(faults, context.args))
 
 
+@app.command(context_settings=PASSED_ON, add_help_option=False)
+def soak(context: typer.Context) -> None:
+    """Kill, freeze and flush a server of its own under load: --minutes N --seed S."""
+    from cli.checks import soak
+
+    raise typer.Exit(soak(context.args))
+
+
 def main() -> None:
     try:
         app(prog_name="./perdure")

@@ -36,3 +36,7 @@ def pytest_command(faults: bool, arguments: list[str]) -> tuple[str, ...]:
     """Without --faults the slow fault tests stay out; an -m of the caller's own wins, as the last one."""
     chosen = () if faults else ("-m", "not faults")
     return (sys.executable, "-m", "pytest", *chosen, *arguments)
+
+
+def soak(arguments: list[str]) -> int:
+    return subprocess.run((sys.executable, "-m", "tests.soak", *arguments), cwd=ROOT).returncode

@@ -45,7 +45,7 @@ def test_a_key_with_one_other_letter_is_nobody(acme):
 
 
 def test_a_key_ends(acme):
-    key, text = issue_key(acme, expires_at=timezone.now() + timedelta(minutes=1))
+    _, text = issue_key(acme, expires_at=timezone.now() + timedelta(minutes=1))
     assert principal_for(text)
     ApiKey.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert principal_for(text) is None

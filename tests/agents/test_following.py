@@ -10,19 +10,20 @@ from asgiref.sync import sync_to_async
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from agents import streaming
+from agents import ledger, streaming
 from agents.events import CLAIM, durable_events
 from agents.following import Reader, follow
 from agents.ledger import Hold, Turn
 from agents.loop.events import CallDelta, CallStart, Done, ReasoningDelta, ReasoningEnd, TextDelta
+from agents.loop.messages import Reply
 from agents.loop.reply import fold
 from agents.models import Conversation, Run, Step
 from agents.rows import reply_row
+from agents.runs import cancel
 from agents.streaming import Publisher
 from agents.wire import parts
 from tests.agents import given
-from tests.agents.loop.doubles import calls, says
-
+from tests.agents.loop.doubles import Script, call, calls, says
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -228,3 +229,29 @@ async def test_resuming_gives_what_is_behind_the_number_and_nothing_else():
     events = await asyncio.wait_for(collected(run.id), 20)
     for index, event in enumerate(events):
         assert await asyncio.wait_for(collected(run.id, after=event["seq_id"]), 20) == events[index + 1 :]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_held", [True, False])
+async def test_the_returns_that_a_cancel_gives_open_calls_are_told(is_held):
+    def until_the_bell():
+        agent = given.agent("ring_bell")
+        run = given.said(agent)
+        turn = given.claimed(agent, lease=given.LONG if is_held else 0)
+        outfit = given.Outfit(Script())
+        turn.committed = Publisher(outfit.wires, turn).committed
+        answer = Reply(calls=(call("ring_bell", id=turn.call_id(0)),))
+        given.ledger(turn).commit(answer, [], given.admitted(turn, "ring_bell"))
+        return run, turn, outfit.wires
+
+    def stop(run, turn, wires):
+        cancel(run.id, wires)
+        if is_held:
+            ledger.cancel(turn)
+
+    run, turn, wires = await sync_to_async(until_the_bell)()
+    live = asyncio.create_task(collected(run.id, tokens=True))
+    await asyncio.sleep(0.2)
+    await sync_to_async(stop)(run, turn, wires)
+    heard = await asyncio.wait_for(live, 20)
+    assert [event["message_type"] for event in heard] == ["tool_call_message", "tool_return_message", "stop_reason"]

@@ -27,8 +27,8 @@ MODEL = "openai/fake-1"
 class Web(Running):
     """A web process, at `url`."""
 
-    def __init__(self, log: Path, environment: dict[str, str]):
-        port = free_port()
+    def __init__(self, log: Path, environment: dict[str, str], port: int | None = None):
+        port = self.port = port or free_port()
         self.url = f"http://127.0.0.1:{port}"
         super().__init__(f"web:{port}", web_command("127.0.0.1", port, sys.executable), log, environment)
 
@@ -101,6 +101,11 @@ class Server:
         wait_until(lambda: web.answers, what="the web process answers")
         return web
 
+    def restart_web(self) -> None:
+        """The web process anew, where it was."""
+        self.web = self._start_web(self.web.port)
+        wait_until(lambda: self.web.answers, what="the web process answers")
+
     def add_worker(self, **environment: str) -> Running:
         """A further worker, ready to claim."""
         worker = self.start_worker(**environment)
@@ -128,8 +133,8 @@ class Server:
         pids = [int(owner.split(":")[1]) for id, owner in held if conversation_id in (None, id)]
         return next((worker for worker in self.workers if worker.pid in pids), None)
 
-    def _start_web(self, **environment: str) -> Web:
-        web = Web(self.folder / f"web{len(self._started)}.log", self.environment | environment)
+    def _start_web(self, port: int | None = None, **environment: str) -> Web:
+        web = Web(self.folder / f"web{len(self._started)}.log", self.environment | environment, port)
         self._started.append(web)
         return web
 

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from tests.model.invariants import broken
-from tests.model.machine import ENDED, Machine, State
+from tests.model.machine import ENDED, Machine
 
 STUCK = "can still finish"
 
@@ -35,12 +35,12 @@ def explore(machine: Machine) -> Explored:
             ends.append(number)
         for name, after in machine.next(state):
             found.transitions += 1
-            if after not in numbers:
-                numbers[after] = len(numbers)
+            known = numbers.setdefault(after, len(numbers))
+            if known == len(before):
                 arrows.append((number, name))
                 before.append([])
                 todo.append(after)
-            before[numbers[after]].append(number)
+            before[known].append(number)
     found.states = len(numbers)
     stuck = None if found.broken else _first_stuck(before, ends)
     if stuck is not None:
@@ -65,6 +65,3 @@ def _way(arrows: list[tuple[int, str]], number: int) -> list[str]:
         number, name = arrows[number]
         names.append(name)
     return names[::-1]
-
-
-__all__ = ["STUCK", "Explored", "State", "explore"]

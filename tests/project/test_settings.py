@@ -37,3 +37,11 @@ def test_nothing_is_documented_that_is_not_read():
     rows = re.findall(r"^\| `([A-Z_]+)`", DOCUMENT, re.MULTILINE)
     read = {name for path in SOURCES for name in names(path)} | {"PYTHON"}
     assert set(rows) <= read
+
+
+@pytest.mark.parametrize(
+    ("name", "default"),
+    re.findall(r'env\.(?:number|seconds)\("([A-Z_]+)", (\d+)', (ROOT / "project/settings.py").read_text()),
+)
+def test_numbers_have_the_default_that_is_documented(name, default):
+    assert re.search(rf"^\| `{name}` \| \w+ \| `{default}`", DOCUMENT, re.MULTILINE)
