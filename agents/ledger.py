@@ -51,7 +51,7 @@ _OPEN_STEP = """
 INSERT INTO agents_step (id, organization_id, agent_id, run_id, no, epoch, created_at)
 VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp())
     ON CONFLICT (run_id, no) DO UPDATE SET epoch = EXCLUDED.epoch, claims = agents_step.claims + 1
-RETURNING *
+RETURNING *, xmax <> 0 AS was_there
 """
 
 _FENCE = "UPDATE agents_conversation SET next_seq = next_seq + %s WHERE id = %s AND epoch = %s RETURNING next_seq - %s"
@@ -97,6 +97,7 @@ class Turn:
     conversation: Conversation
     run: Run
     step: Step
+    is_again: bool = False  # the step was begun by an earlier claim
     committed: Callable[[list[Message], Run | None], None] = lambda messages, run: None
     answer_id: str = field(default_factory=lambda: new_id("message"))
     thinks_aloud: bool = False  # thoughts and arguments come mixed, so they are not shown piece by piece
@@ -138,8 +139,8 @@ def begin(hold: Hold, conversation: Conversation) -> Turn | None:
         _rest(hold)
         return None
     keys = [new_id("step"), run.organization_id, run.agent_id, run.id, run.steps_done + 1, hold.epoch]
-    step = next(iter(Step.objects.raw(_OPEN_STEP, keys)))
-    turn = Turn(hold, conversation, run, step)
+    step: Any = next(iter(Step.objects.raw(_OPEN_STEP, keys)))
+    turn = Turn(hold, conversation, run, step, is_again=step.was_there)
     if run.claims == 1:
         _promote(turn)
     if ending := _must_end(turn):
@@ -228,10 +229,8 @@ class StepLedger:
     ) -> tuple[list[ToolReturn], Decision | None]:
         turn, ids = self.turn, [self.turn.answer_id] if reply else []
         ids += [new_id("message") for _ in ready]
-        numbers = turn._numbers
 
         def work(again: bool) -> tuple[list[Message], list[ToolReturn], Decision | None]:
-            turn._numbers = numbers
             faultpoint("fence")
             with transaction.atomic():
                 if again and ids and Message.objects.filter(id=ids[-1]).exists():

@@ -245,6 +245,7 @@ def _stopped(turn: Turn, reason: str) -> None:
         ledger.fail(turn, "error", "deadline_exceeded", "The run did not end before its deadline.")
     elif reason == "shutdown":
         ledger.release(turn)
+        turn.ready = True
 
 
 def _llm_failed(turn: Turn, error: LLMError) -> None:

@@ -82,7 +82,7 @@ class Publisher:
         self._names: dict[int, str] = {}
         self._kinds: list[str] = []
         self._lengths: dict[tuple[str, str], int] = {}
-        if turn.step.status == Step.Status.OPEN and (turn.step.claims > 1 or turn.step.llm_failures):
+        if turn.is_again and turn.step.status == Step.Status.OPEN:
             self._restarted()
 
     def emit(self, event: LLMEvent) -> None:

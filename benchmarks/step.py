@@ -81,7 +81,7 @@ def machine() -> str:
 
 
 @contextmanager
-def serving(folder: Path, slots: int = 50) -> Iterator[Server]:
+def serving(folder: Path, slots: int = 50, workers: int = 1) -> Iterator[Server]:
     with running(folder / "services", throwaway=True) as backing, FakeLLM() as llm:
         os.environ |= {
             "DATABASE_URL": backing.database_url,
@@ -90,7 +90,7 @@ def serving(folder: Path, slots: int = 50) -> Iterator[Server]:
             "PERDURE_SECRET_KEY": "for this measurement only",
             "PERDURE_LOG_LEVEL": "ERROR",
         }
-        with Server(folder, llm, PERDURE_DATABASE_POOL="10", PERDURE_WORKER_SLOTS=str(slots)) as server:
+        with Server(folder, llm, workers, PERDURE_DATABASE_POOL="10", PERDURE_WORKER_SLOTS=str(slots)) as server:
             yield server
 
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _CLAIM = """
 UPDATE agents_conversation
    SET epoch = epoch + 1, owner = %s, lease_until = clock_timestamp() + make_interval(secs => %s)
- WHERE id = %s AND (lease_until IS NULL OR lease_until < clock_timestamp())
+ WHERE id = %s AND (lease_until IS NULL OR lease_until < clock_timestamp() OR owner = %s)
 RETURNING *
 """
 
@@ -74,7 +74,7 @@ class Holds:
         if self.stopping:
             return False
         faultpoint("c4")
-        turn = settled(lambda again: claim(conversation_id, self.owner, self.lease))
+        turn = settled(lambda again: claim(conversation_id, self.owner, self.lease, again))
         if turn is None:
             return False
         held = Held(turn, Abort(), deadline=time.monotonic() + _seconds_left(turn))
@@ -104,10 +104,13 @@ class Holds:
             held.abort.press("shutdown")
 
 
-def claim(conversation_id: str, owner: str, lease: float) -> Turn | None:
-    """T1: take the conversation and open its next step, in one transaction."""
+def claim(conversation_id: str, owner: str, lease: float, again: bool = False) -> Turn | None:
+    """T1: take the conversation and open its next step, in one transaction.
+
+    `again`: an earlier try may have come through unheard. Then the hold is ours, and is taken anew.
+    """
     with transaction.atomic():
-        rows = Conversation.objects.raw(_CLAIM, [owner, lease, conversation_id])
+        rows = Conversation.objects.raw(_CLAIM, [owner, lease, conversation_id, owner if again else None])
         conversation = next(iter(rows), None)
         if conversation is None:
             return None

@@ -46,12 +46,19 @@ class Sweeper(threading.Thread):
     def run(self) -> None:
         while not self._ended.wait(self._interval * random.uniform(0.8, 1.2)):
             try:
-                for conversation_id in due(self._interval):
-                    self._take(conversation_id)
+                self._sweep()
             except Error as error:
                 log.warning("The sweep failed and will try again: %s", error)
             finally:
                 connection.close()
+
+    def _sweep(self) -> None:
+        """A full batch means that there may be more."""
+        found = [""] * BATCH
+        while len(found) == BATCH:
+            found = due(self._interval)
+            for conversation_id in found:
+                self._take(conversation_id)
 
     def end(self) -> None:
         self._ended.set()

@@ -23,7 +23,7 @@ def first_kept(history: Sequence[Message], sizes: Sequence[int], fixed: int, win
     total = fixed + sum(sizes)
     if total <= FULL * window and not failures:
         return 0
-    budget = min(ROOMY * window, total / 2**failures)
+    budget = min(ROOMY * window, fixed + sum(sizes) / 2**failures)
     starts = [index for index, message in enumerate(history) if message.role == "user"]
     for index in starts:
         if fixed + sum(sizes[index:]) <= budget:

@@ -186,6 +186,28 @@ def test_a_lasting_failure_of_the_model_fails_the_run_at_once(code, kept):
     assert given.ended(run) == ("failed", "llm_api_error", kept)
 
 
+def test_a_history_that_is_too_long_for_the_model_is_shortened_and_kept_for_recall():
+    agent = given.agent()
+    for number in range(4):
+        given.said(agent, f"question {number}")
+        given.advance(agent, says(f"answer {number}"))
+    run = given.said(agent, "and now?")
+    script = given.advance(agent, LLMError("context_overflow", "Too long."), says("fine"))
+    assert [len(request.messages) for request in script.asked] == [9, 3]
+    assert script.asked[1].messages[-1].content == "and now?"
+    assert given.ended(run) == ("completed", "end_turn", None)
+    assert len(given.transcript(agent)) == 10
+    given.said(agent, "next")
+    assert len(given.advance(agent, says("yes")).asked[0].messages) == 5
+
+
+def test_a_single_message_that_is_too_long_fails_the_run():
+    agent = given.agent()
+    run = given.said(agent)
+    given.advance(agent, LLMError("context_overflow", "Too long."))
+    assert given.ended(run) == ("failed", "context_window_overflow_in_system_prompt", "context_overflow")
+
+
 def test_a_fault_of_our_own_fails_the_run_and_not_the_worker():
     agent = given.agent()
     run, later = given.said(agent, "one"), given.said(agent, "two")
