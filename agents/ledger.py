@@ -43,7 +43,8 @@ UPDATE agents_run SET status = 'running', claims = claims + 1, started_at = COAL
  WHERE id = (SELECT id FROM agents_run
               WHERE conversation_id = %s AND NOT (status IN ('completed', 'failed', 'cancelled'))
               ORDER BY seq LIMIT 1)
-   AND (not_before IS NULL OR not_before <= clock_timestamp() OR cancel_requested_at IS NOT NULL)
+   AND (not_before IS NULL OR not_before <= clock_timestamp() OR cancel_requested_at IS NOT NULL
+        OR deadline_at <= clock_timestamp())
 RETURNING *
 """
 
@@ -175,9 +176,10 @@ def _rest(hold: Hold) -> None:
     """Nothing can be done now: give the hold back, and say when there will be something."""
     _fence(hold, 0, release=True)
     _execute("SELECT 1 FROM agents_inbox WHERE conversation_id = %s FOR UPDATE", [hold.conversation_id])
-    head = Run.objects.filter(conversation_id=hold.conversation_id).exclude(status__in=_TERMINAL).order_by("seq")
-    not_before = head.values_list("not_before", flat=True).first()
-    _execute(_READY_AT, [not_before, hold.conversation_id])
+    # A run may have been accepted since the claim looked for one: that locks the inbox alone.
+    runs = Run.objects.filter(conversation_id=hold.conversation_id).exclude(status__in=_TERMINAL).order_by("seq")
+    head = runs.only("not_before").first()
+    _execute(_READY_AT, [(head.not_before or timezone.now()) if head else None, hold.conversation_id])
 
 
 _TERMINAL = (Run.Status.COMPLETED, Run.Status.FAILED, Run.Status.CANCELLED)
@@ -330,6 +332,8 @@ class StepLedger:
         if starting.attempt == 1:
             tries.update(status=ToolAttempt.Status.STARTED, started_at=now, epoch=self.turn.hold.epoch)
             return
+        if tries.filter(attempt=starting.attempt).exists():
+            return  # this very commit had come through before, and nobody heard of it
         tries.filter(finished_at=None).update(status=ToolAttempt.Status.INTERRUPTED, finished_at=now)
         planned = tries.order_by("attempt").first()
         assert planned is not None

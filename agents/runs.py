@@ -301,7 +301,7 @@ def cancel(run_id: str, wires: Wires) -> Run:
         announce_end(wires, run)
         hint(run.conversation_id)
     elif not run.is_terminal:
-        wires.tell_cancel(run.conversation_id)
+        wires.tell_cancel(run.id)
     return run
 
 

@@ -57,10 +57,10 @@ class Wires:
             self._broken_until = time.monotonic() + self._pause
             log.warning("Live events are off for %.0f s: %s", self._pause, error)
 
-    def tell_cancel(self, conversation_id: str) -> None:
+    def tell_cancel(self, run_id: str) -> None:
         """Workers listen for this; the renewal of the lease tells them too, only later."""
         try:
-            self._redis.publish(CANCELS, conversation_id)
+            self._redis.publish(CANCELS, run_id)
         except redis.RedisError as error:
             log.warning("The worker hears of the cancellation with its next heartbeat: %s", error)
 

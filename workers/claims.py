@@ -91,11 +91,11 @@ class Holds:
                     del self._held[conversation_id]
         return True
 
-    def abort(self, conversation_id: str, reason: str) -> None:
-        with self._lock:
-            held = self._held.get(conversation_id)
-        if held:
-            held.abort.press(reason)
+    def abort(self, run_id: str, reason: str) -> None:
+        """This run and no other: its conversation may be at the next one when the word arrives."""
+        for held in self.all():
+            if held.turn.run.id == run_id:
+                held.abort.press(reason)
 
     def stop(self) -> None:
         """Claim nothing more, and end every wait: what is under way is committed as far as it has come."""

@@ -31,13 +31,13 @@ class Recorder:
         return [entry for batch in self.batches for entry in batch]
 
 
-def publisher(options=None, **step):
+def publisher(options=None, again=False, **step):
     run = Run(id="run-1", claims=1, options=options or {})
     made = Step(
         id="step-00000000-0000-4000-8000-000000000000", no=1, created_at=datetime(2026, 3, 1, tzinfo=UTC), **step
     )
     wires = Recorder()
-    return Publisher(wires, Turn(Hold("conv-1", 1), Conversation(id="conv-1"), run, made)), wires
+    return Publisher(wires, Turn(Hold("conv-1", 1), Conversation(id="conv-1"), run, made, is_again=again)), wires
 
 
 @pytest.fixture
@@ -88,10 +88,10 @@ def test_types_that_were_not_asked_for_are_not_shown_in_pieces_either():
 
 
 @pytest.mark.parametrize(
-    ("step", "kinds"), [({"claims": 2}, ["restart"]), ({"llm_failures": 1}, ["restart"]), ({}, [])]
+    ("again", "status", "kinds"), [(True, "open", ["restart"]), (True, "responded", []), (False, "open", [])]
 )
-def test_an_answer_that_begins_anew_is_announced(step, kinds):
-    _, wires = publisher(**step)
+def test_an_answer_that_begins_anew_is_announced(again, status, kinds):
+    _, wires = publisher(again=again, status=status)
     assert [entry["kind"] for entry in wires.entries] == kinds
 
 

@@ -37,9 +37,9 @@ def test_commits_whose_answer_is_lost(server: Server, folder: Path) -> None:
     with LossyProxy(server.environment["DATABASE_URL"]) as proxy, server.paused():
         worker = server.add_worker(DATABASE_URL=proxy.url)
         runs = [server.send(agent, turn(*tools, "!say done")) for _ in range(2) for agent in agents]
-        assert {server.await_end(run, 90)["status"] for run in runs} == {"completed"}
+        assert {(row := server.await_end(run, 90))["error_code"] or row["status"] for run in runs} == {"completed"}
         worker.kill()
-        assert proxy.cuts > 5
+        assert proxy.cuts > 2
     for agent in agents:
         assert [line.partition("{")[0] for line in server.transcript(agent)][::6] == ["user: Begin."] * 2
         assert server.transcript(agent)[2] == "tool: The bell has rung."
@@ -49,7 +49,7 @@ def test_commits_whose_answer_is_lost(server: Server, folder: Path) -> None:
 
 def test_accepts_whose_answer_is_lost(server: Server) -> None:
     agent = server.agent()
-    with LossyProxy(server.environment["DATABASE_URL"], every=2) as proxy:
+    with LossyProxy(server.environment["DATABASE_URL"], every=2, pause=0) as proxy:
         web = server.add_web(DATABASE_URL=proxy.url)
         client = server.client(web, max_retries=0)
         runs = [client.agents.messages.create_async(agent, input=f"number {n}").id for n in range(10)]

@@ -4,6 +4,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,16 +15,21 @@ PORT_FILE = ".s.PGSQL.5432"
 
 
 class LossyProxy:
-    """Every `every`-th COMMIT is carried out, and the connection is cut before its answer. `cuts` counts them."""
+    """Every `every`-th COMMIT is carried out, and the connection is cut before its answer. `cuts` counts them.
 
-    def __init__(self, database_url: str, every: int = 3):
+    `pause` seconds lie between two cuts, so that not every try at the same commit meets with one.
+    """
+
+    def __init__(self, database_url: str, every: int = 3, pause: float = 0.2):
         self._folder = tempfile.TemporaryDirectory(prefix="perdure-", dir="/tmp")
         parts = urlsplit(database_url)
         self._target = str(Path(parse_qs(parts.query)["host"][0]) / PORT_FILE)
         self.url = f"{parts.scheme}://{parts.netloc}{parts.path}?host={self._folder.name}"
         self.cuts = 0
         self._every = every
+        self._pause = pause
         self._commits = 0
+        self._cut_at = 0.0
         self._lock = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX)
 
@@ -53,9 +59,12 @@ class LossyProxy:
         """Whether the answer to this COMMIT is one that never arrives."""
         with self._lock:
             self._commits += 1
-            lost = self._commits % self._every == 0
-            self.cuts += lost
-            return lost
+            now = time.monotonic()
+            if self._commits % self._every or now < self._cut_at + self._pause:
+                return False
+            self._cut_at = now
+            self.cuts += 1
+            return True
 
 
 class _Link:

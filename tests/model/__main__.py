@@ -20,7 +20,7 @@ def main() -> int:
             print(f"          BROKEN {invariant}: {' > '.join(way)}")
     print(f"{total:>9,} states in all\n")
     for name, mutant in MUTANTS.items():
-        way = explore(mutant.machine).broken.get(mutant.breaks)
+        way = explore(mutant.machine, until=mutant.breaks).broken.get(mutant.breaks)
         faults += way is None
         print(f"{name}\n          {mutant.breaks}: {' > '.join(way) if way else 'NOT SEEN'}")
     return 1 if faults else 0

@@ -460,7 +460,8 @@ def _record(machine: Machine, state: State, worker: Worker) -> tuple[State, int 
         log.append(Entry(run, step, "tool", position, outcome))
         position += 1
     following = position if position < len(calls) else None
-    tries = 0 if following is None or not machine.rules.intent else (state.runs[run].tries if again else 0) + 1
+    earlier = min(state.runs[run].tries, MAX_TRIES) if again else 0
+    tries = 0 if following is None or not machine.rules.intent else earlier + 1
     state = _with_run(state, run, responded=True, returned=position, tries=tries, claims=0)
     return state._replace(log=tuple(log)), following
 

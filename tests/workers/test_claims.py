@@ -92,14 +92,14 @@ def test_a_second_hint_at_the_same_conversation_finds_nothing_to_do():
 
 def test_an_abort_reaches_the_turn_it_is_meant_for():
     agent = given.agent()
-    given.said(agent)
+    run, later = given.said(agent), given.said(agent)
     place, holds = given.place(agent).id, Holds("worker-1", 30)
     reasons = []
 
     def work(turn, abort):
-        holds.abort("conv-other", "cancelled")
+        holds.abort(later.id, "cancelled")
         reasons.append(abort.reason)
-        holds.abort(place, "cancelled")
+        holds.abort(run.id, "cancelled")
         reasons.append(abort.reason)
 
     holds.run(place, work)
