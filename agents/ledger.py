@@ -51,7 +51,7 @@ RETURNING *
 _OPEN_STEP = """
 INSERT INTO agents_step (id, organization_id, agent_id, run_id, no, epoch, created_at)
 VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp())
-    ON CONFLICT (run_id, no) DO UPDATE SET epoch = EXCLUDED.epoch, claims = agents_step.claims + 1
+    ON CONFLICT (run_id, no) DO UPDATE SET epoch = EXCLUDED.epoch, claims = agents_step.claims + %s
 RETURNING *, xmax <> 0 AS was_there
 """
 
@@ -129,17 +129,19 @@ class Turn:
 # Claiming -------------------------------------------------------------------------------------------------------------
 
 
-def begin(hold: Hold, conversation: Conversation) -> Turn | None:
+def begin(hold: Hold, conversation: Conversation, again: bool = False) -> Turn | None:
     """Open the next step of the first run that is not done; None if there is nothing to do.
 
     A run that must not go on (cancelled, too late, or deadly for workers) is ended at once: then the turn's run is
     terminal. Runs inside the transaction of the claim.
+
+    `again`: this claim repeats one of the same worker, which has not died in between.
     """
     run = next(iter(Run.objects.raw(_TAKE_HEAD, [conversation.id])), None)
     if run is None:
         _rest(hold)
         return None
-    keys = [new_id("step"), run.organization_id, run.agent_id, run.id, run.steps_done + 1, hold.epoch]
+    keys = [new_id("step"), run.organization_id, run.agent_id, run.id, run.steps_done + 1, hold.epoch, int(not again)]
     step: Any = next(iter(Step.objects.raw(_OPEN_STEP, keys)))
     turn = Turn(hold, conversation, run, step, is_again=step.was_there)
     if run.claims == 1:

@@ -34,7 +34,7 @@ def step(name: str, command: tuple[str, ...]) -> int:
 
 def pytest_command(faults: bool, arguments: list[str]) -> tuple[str, ...]:
     """Without --faults the slow fault tests stay out; an -m of the caller's own wins, as the last one."""
-    chosen = () if faults else ("-m", "not faults")
+    chosen = ("--faults",) if faults else ("-m", "not faults")
     return (sys.executable, "-m", "pytest", *chosen, *arguments)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
 
+from accounts.fields import clean_text
 from memory.archival import Archival, PassageTooLong
 from memory.core import BlockEditError, CoreMemory
 from memory.search import SearchError
@@ -75,7 +76,8 @@ def _text(result: Any) -> str:
 def _returned(
     registered: RegisteredTool, call: ToolCall, status: Status, text: str, stderr: list[str] | None = None
 ) -> ToolReturn:
-    return ToolReturn(call.id, call.name, status, _cut(text, registered.spec.return_chars), stderr=stderr)
+    shown = clean_text(_cut(text, registered.spec.return_chars))
+    return ToolReturn(call.id, call.name, status, shown, stderr=stderr and [clean_text(line) for line in stderr])
 
 
 def _cut(text: str, limit: int) -> str:

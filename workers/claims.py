@@ -114,7 +114,7 @@ def claim(conversation_id: str, owner: str, lease: float, again: bool = False) -
         conversation = next(iter(rows), None)
         if conversation is None:
             return None
-        return ledger.begin(Hold(conversation.id, conversation.epoch), conversation)
+        return ledger.begin(Hold(conversation.id, conversation.epoch), conversation, again)
 
 
 def _seconds_left(turn: Turn) -> float:

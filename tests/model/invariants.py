@@ -58,7 +58,9 @@ def _bells_are_rung_once(machine: Machine, state: State) -> bool:
 
 
 def _what_succeeded_was_done(machine: Machine, state: State) -> bool:
-    return all(count >= 1 for entry in state.log if entry.outcome == "succeeded" for count in [_done(machine, state, entry)])
+    return all(
+        count >= 1 for entry in state.log if entry.outcome == "succeeded" for count in [_done(machine, state, entry)]
+    )
 
 
 def _there_is_one_lease(machine: Machine, state: State) -> bool:
