@@ -8,6 +8,7 @@ from project import views
 
 urlpatterns = [
     path("", views.front),
+    path("favicon.ico", views.icon),
     path("v1/", include("agents.api.urls")),
 ]
 

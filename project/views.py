@@ -11,6 +11,17 @@ def front(request):
     return HttpResponse("Perdure serves the REST API under /v1/.\n", content_type="text/plain")
 
 
+ICON = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">
+<rect width="16" height="16" rx="3" fill="#417690"/><circle cx="8" cy="8" r="4" fill="none" stroke="#f5dd5d" stroke-width="2"/>
+</svg>
+"""
+
+
+def icon(request):
+    return HttpResponse(ICON, content_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
+
+
 def bad_request(request, exception=None):
     return JsonResponse({"detail": "The request could not be read."}, status=400)
 
