@@ -15,6 +15,8 @@ import redis
 from agents.events import final_events, shown_messages
 from agents.ledger import Turn
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
+from agents.loop.fragments import StringFields
+from agents.loop.style import THINKING_ARGUMENT
 from agents.models import Message, Run, Step
 from agents.wire import Wire, envelope, is_speech, parts
 
@@ -80,6 +82,7 @@ class Publisher:
         self._pending: list[Wire] = []
         self._flushed_at = 0.0
         self._names: dict[int, str] = {}
+        self._inside: dict[int, StringFields] = {}  # the arguments of calls that speech and thoughts travel in
         self._kinds: list[str] = []
         self._lengths: dict[tuple[str, str], int] = {}
         if turn.is_again and turn.step.status == Step.Status.OPEN:
@@ -87,15 +90,14 @@ class Publisher:
 
     def emit(self, event: LLMEvent) -> None:
         """A piece of the model's answer, as it comes."""
-        body = self._delta(event)
-        if body is None or not self._turn.view.wants(body["message_type"]):
-            return
-        data = self._numbered(body)
-        key, text = piece(data)
-        at = self._lengths.get(key, 0)
-        self._lengths[key] = at + len(text)
-        self._pending.append({"kind": "delta", "data": data, "at": at})
-        if time.monotonic() - self._flushed_at >= COALESCE_SECONDS:
+        bodies = [body for body in self._deltas(event) if self._turn.view.wants(body["message_type"])]
+        for body in bodies:
+            data = self._numbered(body)
+            key, text = piece(data)
+            at = self._lengths.get(key, 0)
+            self._lengths[key] = at + len(text)
+            self._pending.append({"kind": "delta", "data": data, "at": at})
+        if bodies and time.monotonic() - self._flushed_at >= COALESCE_SECONDS:
             self.flush()
 
     def committed(self, messages: list[Message], ended: Run | None) -> None:
@@ -129,31 +131,48 @@ class Publisher:
         head = envelope(turn.answer_id, turn.step.created_at, place, step_id=turn.step.id, run_id=turn.run.id)
         return head | body | {"seq_id": turn.number()}
 
-    def _delta(self, event: LLMEvent) -> Wire | None:
+    def _deltas(self, event: LLMEvent) -> list[Wire]:
         match event:
             case TextDelta(text) if text:
-                return {"message_type": "assistant_message", "content": text}
+                return [_spoken(text)]
             case ReasoningDelta(text) if text:
-                return {
-                    "message_type": "reasoning_message",
-                    "source": "reasoner_model",
-                    "reasoning": text,
-                    "signature": None,
-                }
-            case CallStart(index, name) if not self._is_private(name):
+                return [_thought(text, "reasoner_model")]
+            case CallStart(index, name):
                 self._names[index] = name
-                return self._call(index, {"name": name})
+                if self._is_private(name):
+                    self._inside[index] = StringFields()
+                    return []
+                return [self._call(index, {"name": name})]
+            case CallDelta(index, arguments) if index in self._inside:
+                return self._within(self._names[index], self._inside[index].feed(arguments))
             case CallDelta(index, arguments) if index in self._names:
-                return self._call(index, {"arguments": arguments})
-        return None
+                return [self._call(index, {"arguments": arguments})]
+        return []
+
+    def _within(self, name: str, pieces: list[tuple[str, str]]) -> list[Wire]:
+        """Speech and thoughts that are written as arguments. The other arguments are shown with the whole call."""
+        view, shown = self._turn.view, list[Wire]()
+        for argument, text in pieces:
+            if argument == THINKING_ARGUMENT and self._turn.thinks_aloud:
+                shown.append(_thought(text, "non_reasoner_model"))
+            elif argument == view.speech_argument and is_speech(name, view):
+                shown.append(_spoken(text))
+        return shown
 
     def _call(self, index: int, piece: Wire) -> Wire:
         call = piece | {"tool_call_id": self._turn.call_id(index)}
         return {"message_type": "tool_call_message", "tool_call": call, "tool_calls": call}
 
     def _is_private(self, name: str) -> bool:
-        """Speech and thoughts travel inside the arguments: they are shown when they are complete."""
         return is_speech(name, self._turn.view) or self._turn.thinks_aloud
+
+
+def _spoken(text: str) -> Wire:
+    return {"message_type": "assistant_message", "content": text}
+
+
+def _thought(text: str, source: str) -> Wire:
+    return {"message_type": "reasoning_message", "source": source, "reasoning": text, "signature": None}
 
 
 def piece(data: Wire) -> tuple[tuple[str, str], str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from accounts.fields import clean_text
 from agents.loop.style import THINKING_ARGUMENT
 from agents.models import Message
 
@@ -168,7 +169,7 @@ def _call(call: Wire) -> Wire:
 
 def _thinking(call: Wire) -> str:
     text = _object(call).get(THINKING_ARGUMENT)
-    return text if isinstance(text, str) else ""
+    return clean_text(text) if isinstance(text, str) else ""
 
 
 def _speech(call: Wire, view: View) -> str:
@@ -176,7 +177,9 @@ def _speech(call: Wire, view: View) -> str:
         arguments = json.loads(call["arguments"])
     except (ValueError, RecursionError):
         return call["arguments"]
-    return str(arguments.get(view.speech_argument, "")) if isinstance(arguments, dict) else call["arguments"]
+    return (
+        clean_text(str(arguments.get(view.speech_argument, ""))) if isinstance(arguments, dict) else call["arguments"]
+    )
 
 
 def _object(call: Wire) -> dict[str, Any]:

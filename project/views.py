@@ -13,7 +13,8 @@ def front(request):
 
 ICON = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">
-<rect width="16" height="16" rx="3" fill="#417690"/><circle cx="8" cy="8" r="4" fill="none" stroke="#f5dd5d" stroke-width="2"/>
+<rect width="16" height="16" rx="3" fill="#417690"/>
+<circle cx="8" cy="8" r="4" fill="none" stroke="#f5dd5d" stroke-width="2"/>
 </svg>
 """
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.streams import joined
-from tests.live import Server, wait_until
+from tests.live import Server, call, turn, wait_until
 
 SPEECH = "I will tell you all about it, at some length, in many small pieces, and then I will be done."
 TURN = (
@@ -133,3 +133,15 @@ def test_send_and_go(server: Server, agent: str) -> None:
     assert [step.status for step in client.runs.steps.list(run.id)] == ["success"]
     usage = client.runs.usage.retrieve(run.id)
     assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens > 0
+
+
+def test_speech_and_thoughts_of_a_memgpt_agent_come_word_by_word(server: Server) -> None:
+    client = server.client()
+    agent = client.agents.create(model="openai/fake-1", agent_type="memgpt_agent").id
+    spoken = call("send_message", thinking="The user greets me, so I greet back.", message="Good morning to you, too!")
+    events = list(client.agents.messages.stream(agent, input=turn(f"!delay 0.05\n{spoken}"), stream_tokens=True))
+    thoughts = [event.reasoning for event in events if event.message_type == "reasoning_message"]
+    words = [event.content for event in events if event.message_type == "assistant_message"]
+    assert "".join(thoughts) == "The user greets me, so I greet back."
+    assert "".join(words) == "Good morning to you, too!"
+    assert len(words) > 1
