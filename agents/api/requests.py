@@ -69,11 +69,3 @@ def refuse(body: Mapping[str, Any], *names: str) -> None:
     asked = [name for name in names if body.get(name)]
     if asked:
         raise NotServed(f"This server does not serve {', '.join(asked)}. Leave it out.")
-
-
-def string(body: Mapping[str, Any], name: str, problems: list[dict[str, Any]]) -> str | None:
-    value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        problems.append({"loc": ["body", name], "msg": "Should be a string", "type": "string_type"})
-        return None
-    return value
