@@ -25,6 +25,8 @@ from agents.wire import Wire
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
+MAX_WAITING = 256
+"""Entries that a reader may be behind. Then it is told to look at the rows, which hold all that has to be told."""
 LOOK_AGAIN: list[Wire] = []
 """Put into a reader's queue: Postgres has more than you have heard."""
 
@@ -191,7 +193,12 @@ class Hub:
 
     def _put(self, run_id: str, entries: list[Wire]) -> None:
         for queue in self._listeners.get(run_id, ()):
-            queue.put_nowait(entries)
+            if queue.qsize() < MAX_WAITING:
+                queue.put_nowait(entries)
+                continue
+            while not queue.empty():
+                queue.get_nowait()
+            queue.put_nowait(LOOK_AGAIN)
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()

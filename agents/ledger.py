@@ -6,7 +6,6 @@ The fence is the first statement of every commit: it fails when another worker h
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Protocol
 
 from django.db import connection, transaction
@@ -45,7 +44,7 @@ UPDATE agents_run SET status = 'running', claims = claims + 1, started_at = COAL
               ORDER BY seq LIMIT 1)
    AND (not_before IS NULL OR not_before <= clock_timestamp() OR cancel_requested_at IS NOT NULL
         OR deadline_at <= clock_timestamp())
-RETURNING *
+RETURNING *, EXTRACT(EPOCH FROM deadline_at - clock_timestamp())::float8 AS seconds_left
 """
 
 _OPEN_STEP = """
@@ -71,7 +70,16 @@ UPDATE agents_inbox SET hinted_at = clock_timestamp(),
  WHERE conversation_id = %s RETURNING ready_at IS NOT NULL
 """
 
-_READY_AT = "UPDATE agents_inbox SET hinted_at = NULL, ready_at = %s WHERE conversation_id = %s"
+# There is work: at the time given, or now; or there is none.
+_READY_AT = """
+UPDATE agents_inbox SET hinted_at = NULL, ready_at = CASE WHEN %s THEN COALESCE(%s, clock_timestamp()) END
+ WHERE conversation_id = %s
+"""
+
+_WAIT = """
+UPDATE agents_run SET status = 'queued', not_before = clock_timestamp() + make_interval(secs => %s)
+ WHERE id = %s RETURNING not_before
+"""
 
 _READY_NOW = """
 UPDATE agents_inbox SET hinted_at = clock_timestamp(), ready_at = clock_timestamp() WHERE conversation_id = %s
@@ -99,9 +107,10 @@ class Turn:
     run: Run
     step: Step
     is_again: bool = False  # the step was begun by an earlier claim
+    seconds_left: float = float("inf")  # until the run's deadline, at the claim
     committed: Callable[[list[Message], Run | None], None] = lambda messages, run: None
     answer_id: str = field(default_factory=lambda: new_id("message"))
-    thinks_aloud: bool = False  # thoughts and arguments come mixed, so they are not shown piece by piece
+    thinks_aloud: bool = False  # thoughts come among the arguments of calls
     prompt: tuple[str, dict[str, Any]] | None = None  # the system message's id and its new content, when it changed
     context_from: int | None = None  # the first message that stays in context, when some have left it
     can_shrink: bool = False  # whether more of them could leave it
@@ -137,13 +146,13 @@ def begin(hold: Hold, conversation: Conversation, again: bool = False) -> Turn |
 
     `again`: this claim repeats one of the same worker, which has not died in between.
     """
-    run = next(iter(Run.objects.raw(_TAKE_HEAD, [conversation.id])), None)
+    run: Any = next(iter(Run.objects.raw(_TAKE_HEAD, [conversation.id])), None)
     if run is None:
         _rest(hold)
         return None
     keys = [new_id("step"), run.organization_id, run.agent_id, run.id, run.steps_done + 1, hold.epoch, int(not again)]
     step: Any = next(iter(Step.objects.raw(_OPEN_STEP, keys)))
-    turn = Turn(hold, conversation, run, step, is_again=step.was_there)
+    turn = Turn(hold, conversation, run, step, is_again=step.was_there, seconds_left=run.seconds_left)
     if run.claims == 1:
         _promote(turn)
     if ending := _must_end(turn):
@@ -155,7 +164,7 @@ def begin(hold: Hold, conversation: Conversation, again: bool = False) -> Turn |
 def _must_end(turn: Turn) -> tuple[str, Finished] | None:
     if turn.run.cancel_requested_at:
         return Run.Status.CANCELLED, Finished("cancelled")
-    if turn.run.deadline_at <= timezone.now():
+    if turn.seconds_left <= 0:
         return Run.Status.FAILED, Finished("error", "deadline_exceeded", "The run did not end before its deadline.")
     if turn.step.claims > MAX_CLAIMS:
         text = f"{MAX_CLAIMS} workers in a row stopped in the middle of step {turn.step.no}."
@@ -181,7 +190,7 @@ def _rest(hold: Hold) -> None:
     # A run may have been accepted since the claim looked for one: that locks the inbox alone.
     runs = Run.objects.filter(conversation_id=hold.conversation_id).exclude(status__in=_TERMINAL).order_by("seq")
     head = runs.only("not_before").first()
-    _execute(_READY_AT, [(head.not_before or timezone.now()) if head else None, hold.conversation_id])
+    _execute(_READY_AT, [head is not None, head and head.not_before, hold.conversation_id])
 
 
 _TERMINAL = (Run.Status.COMPLETED, Run.Status.FAILED, Run.Status.CANCELLED)
@@ -210,7 +219,7 @@ class StepLedger:
     def call_id(self, index: int) -> str:
         return self.turn.call_id(index)
 
-    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted) -> list[ToolReturn]:
+    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted | None) -> list[ToolReturn]:
         returns, _ = self._write(reply, ready, starting=starting)
         faultpoint("c8")
         return returns
@@ -406,15 +415,14 @@ def postpone(turn: Turn, delay: float, error: LLMError) -> None:
     def work(again: bool) -> None:
         with transaction.atomic():
             _fence(turn.hold, 0, release=True)
-            until = timezone.now() + timedelta(seconds=delay)
             Step.objects.filter(id=turn.step.id).update(
                 claims=0,
                 llm_failures=turn.step.llm_failures + 1,
                 error_code=error.code,
                 error_message=error.message,
             )
-            Run.objects.filter(id=turn.run.id).update(status=Run.Status.QUEUED, not_before=until)
-            _execute(_READY_AT, [until, turn.conversation.id])
+            (until,) = _execute(_WAIT, [delay, turn.run.id])
+            _execute(_READY_AT, [True, until, turn.conversation.id])
 
     settled(work)
 

@@ -38,11 +38,12 @@ MAX_BACKOFF = 60.0
 CLIENT_RETRY_WINDOW = timedelta(minutes=10)
 
 
-# Locks the inbox, so that runs are numbered in the order in which they are accepted.
+# Locks the inbox, so that runs are numbered in the order in which they are accepted. The deadline is by the database's
+# clock, as is whatever it will be compared with.
 _TAKE_NUMBER = """
 UPDATE agents_inbox SET next_run_seq = next_run_seq + 1, hinted_at = clock_timestamp(),
        ready_at = COALESCE(ready_at, clock_timestamp())
- WHERE conversation_id = %s RETURNING next_run_seq - 1
+ WHERE conversation_id = %s RETURNING next_run_seq - 1, clock_timestamp() + make_interval(secs => %s)
 """
 
 
@@ -126,8 +127,8 @@ def _existing(conversation: Conversation, offer: Offer, fingerprint: str) -> Run
 
 def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE_NUMBER, [conversation.id])
-        seq = cursor.fetchone()[0]
+        cursor.execute(_TAKE_NUMBER, [conversation.id, settings.RUN_DEADLINE_SECONDS])
+        seq, deadline_at = cursor.fetchone()
     return Run.objects.create(
         id=offer.run_id,
         organization_id=conversation.organization_id,
@@ -141,7 +142,7 @@ def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
         key_id=offer.key_id,
         idempotency_key=offer.idempotency_key,
         fingerprint=fingerprint,
-        deadline_at=timezone.now() + timedelta(seconds=settings.RUN_DEADLINE_SECONDS),
+        deadline_at=deadline_at,
     )
 
 
@@ -288,7 +289,7 @@ def cancel(run_id: str, wires: Wires) -> Run:
     def work(again: bool) -> tuple[Run, bool]:
         with transaction.atomic():
             place = Run.objects.values_list("conversation_id", flat=True).get(id=run_id)
-            conversation = Conversation.objects.select_for_update().get(id=place)
+            conversation = Conversation.objects.select_for_update(no_key=True).get(id=place)
             run = Run.objects.select_for_update().get(id=run_id)
             if run.is_terminal:
                 return run, False

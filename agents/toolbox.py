@@ -48,7 +48,7 @@ class CommitTools:
     def _locked(self) -> CoreMemory:
         """The blocks as they are now, in the order of their ids, so that two commits never wait for each other."""
         ids = [row["id"] for row in self._agent.block_rows]
-        blocks = Block.objects.select_for_update().filter(id__in=ids).order_by("id")
+        blocks = Block.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
         self._blocks = {block.label: block for block in blocks}
         return CoreMemory(block_texts([vars(block) for block in self._blocks.values()]))
 
@@ -94,7 +94,7 @@ def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolRe
 
 def default_archive(agent: Agent) -> Archive:
     """The archive that an agent gets with its first passage, whichever of its conversations files it."""
-    Agent.objects.select_for_update().only("id").get(id=agent.id)
+    Agent.objects.select_for_update(no_key=True).only("id").get(id=agent.id)
     attached = AgentArchive.objects.filter(agent_id=agent.id).select_related("archive").order_by("id").first()
     if attached:
         return attached.archive

@@ -52,7 +52,7 @@ def _decoded(text: str) -> dict[str, Any]:
     value = _strict_json(text)
     if not isinstance(value, dict):
         raise ToolError(f"The arguments are a JSON {_json_type(value)}, not an object. {_OBJECT_FORM}")
-    if _is_deeper(value, MAX_DEPTH):
+    if is_deeper(value, MAX_DEPTH):
         raise _too_deep()
     return value
 
@@ -94,7 +94,7 @@ def _is_cut_off(error: json.JSONDecodeError) -> bool:
     return error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
 
 
-def _is_deeper(value: Any, depth: int) -> bool:
+def is_deeper(value: Any, depth: int) -> bool:
     level = [value]
     for _ in range(depth):
         level = [child for item in level for child in _children(item)]

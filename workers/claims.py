@@ -1,5 +1,6 @@
 """One worker per conversation: a lease says who may steal, an epoch says who may write. Both live in Postgres."""
 
+import itertools
 import logging
 import threading
 import time
@@ -7,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.db import transaction
-from django.utils import timezone
 
 from agents import ledger
 from agents.faultpoints import faultpoint
@@ -58,6 +58,7 @@ class Holds:
     def __init__(self, owner: str, lease: float):
         self.owner = owner
         self.lease = lease
+        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
         self.stopping = False
@@ -74,10 +75,12 @@ class Holds:
         if self.stopping:
             return False
         faultpoint("c4")
-        turn = settled(lambda again: claim(conversation_id, self.owner, self.lease, again))
+        # A name of its own for each claim, so that only the very same one may be repeated.
+        owner = f"{self.owner}:{next(self._numbers)}"
+        turn = settled(lambda again: claim(conversation_id, owner, self.lease, again))
         if turn is None:
             return False
-        held = Held(turn, Abort(), deadline=time.monotonic() + _seconds_left(turn))
+        held = Held(turn, Abort(), deadline=time.monotonic() + turn.seconds_left)
         with self._lock:
             self._held[conversation_id] = held
         try:
@@ -115,7 +118,3 @@ def claim(conversation_id: str, owner: str, lease: float, again: bool = False) -
         if conversation is None:
             return None
         return ledger.begin(Hold(conversation.id, conversation.epoch), conversation, again)
-
-
-def _seconds_left(turn: Turn) -> float:
-    return (turn.run.deadline_at - timezone.now()).total_seconds()

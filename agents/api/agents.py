@@ -74,6 +74,13 @@ class Agents(ApiView):
         return answer(state(agent, None))
 
 
+class AgentCount(ApiView):
+    """A bare number: how many agents the same query would list in all."""
+
+    def get(self, request: Request) -> Response:
+        return answer(_filtered(owned(self.principal(request), Agent), request).count())
+
+
 class OneAgent(ApiView):
     def get(self, request: Request, agent_id: str) -> Response:
         return answer(state(one(self.principal(request), Agent, agent_id), _include(request)))
@@ -168,7 +175,7 @@ class ResetMessages(ApiView):
         principal = self.principal(request)
         agent = one(principal, Agent, agent_id)
         with transaction.atomic():
-            conversation = agent.conversations.select_for_update().get(is_default=True)
+            conversation = agent.conversations.select_for_update(no_key=True).get(is_default=True)
             if conversation.runs.exclude(status__in=TERMINAL).exists():
                 raise Conflict("The agent is at work in this conversation. Cancel its runs, or wait for them.")
             conversation.context_from = conversation.next_seq

@@ -57,7 +57,7 @@ class OneBlock(ApiView):
 def change_block(principal: Principal, block_id: str, body: Any) -> Block:
     """The row is locked, so that a change made by an agent at the same moment is not undone."""
     columns = _columns(body, partial=True)
-    block = one(principal, Block, block_id, owned(principal, Block).select_for_update())
+    block = one(principal, Block, block_id, owned(principal, Block).select_for_update(no_key=True))
     value = columns.get("value", block.value)
     if "value" in columns or "limit" in columns:
         _check_limit(value, columns.get("limit", block.limit))

@@ -5,7 +5,7 @@ The client sends     {"type": "send", "input": ... or "messages": [...], "stream
                      {"type": "cancel", "run_id": ...}
 The server answers   {"type": "accepted", "run_id": ...}, then the run's events, the same objects as in SSE, each with
                      its `seq_id`, then {"type": "done", "run_id": ...}; {"type": "error", "status", "detail"} if the
-                     request could not be served.
+                     request could not be served. A client that reads nothing for 10 s is left with 4008.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import logging
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import DatabaseError
@@ -34,10 +35,12 @@ log = logging.getLogger(__name__)
 
 MAX_FRAME = 1_000_000
 MAX_FOLLOWED = 20
+PATIENCE_SECONDS = 10.0
 
 UNAUTHENTICATED = 4401
 FORBIDDEN = 4403
 NOT_FOUND = 4404
+TOO_SLOW = 4008
 
 _TOLD = (ClientError, KeyReused, InvalidHandle, UnknownProvider, Unauthenticated)
 
@@ -49,6 +52,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         self.followed: dict[str, asyncio.Task[None]] = {}
+        self.sending = asyncio.Lock()
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in self.scope["headers"]}
         await self.accept()
         if not _is_allowed(headers):
@@ -73,6 +77,8 @@ class AgentConsumer(AsyncWebsocketConsumer):
         return self.scope["url_route"]["kwargs"]
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        async with self.sending:
+            pass  # who does not read is not heard either: each further request would leave more in memory
         try:
             request = _request(text_data)
             act = {"send": self._send, "subscribe": self._subscribe, "cancel": self._cancel}.get(
@@ -90,8 +96,12 @@ class AgentConsumer(AsyncWebsocketConsumer):
 
     async def disconnect(self, code: int) -> None:
         # The runs go on: a client that leaves cancels nothing.
+        self._stop_following()
+
+    def _stop_following(self) -> None:
         for task in getattr(self, "followed", {}).values():
-            task.cancel()
+            if task is not asyncio.current_task():
+                task.cancel()
 
     async def _send(self, request: dict[str, Any]) -> None:
         def work() -> Run:
@@ -136,12 +146,22 @@ class AgentConsumer(AsyncWebsocketConsumer):
             log.error("Following %s failed", run_id, exc_info=task.exception())
 
     async def _pass_on(self, run_id: str, after: int, tokens: bool) -> None:
-        async for event in follow(run_id, after, tokens):
-            await self.send(json.dumps(event, ensure_ascii=False))
-        await self._say(type="done", run_id=run_id)
+        try:
+            async for event in follow(run_id, after, tokens):
+                await self._say(**event)
+            await self._say(type="done", run_id=run_id)
+        except StopConsumer:
+            log.warning("A WebSocket client took nothing of %s for %.0f s and was left", run_id, PATIENCE_SECONDS)
 
     async def _say(self, **fields: Any) -> None:
-        await self.send(json.dumps(fields, ensure_ascii=False))
+        """Returns when the client's connection has room for more. One that has none for long is closed."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self.sending:
+                await self.send(json.dumps(fields, ensure_ascii=False))
+        except TimeoutError:
+            self._stop_following()
+            await self.close(TOO_SLOW, "You took nothing for too long. Connect again, behind your last seq_id.")
+            raise StopConsumer from None
 
     async def _refuse(self, code: int, status: int, detail: str) -> None:
         await self._say(type="error", status=status, detail=detail)

@@ -7,14 +7,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.api.pages import page
-from agents.api.requests import checked_id, flag
+from agents.api.requests import flag
 from agents.api.scope import one, owned
-from agents.api.shapes import run_shape, step_shape
+from agents.api.shapes import run_metrics_shape, run_shape, step_shape
 from agents.api.views import ApiView, answer
-from agents.errors import invalid
+from agents.errors import Conflict, invalid
 from agents.events import usage_of
 from agents.models import TERMINAL, Message, Run, Step
 from agents.wire import View, shown
+from tools.models import Tool
 
 _STATUSES: dict[str, dict[str, Any]] = {
     "created": {"status": "queued", "claims": 0},
@@ -48,6 +49,14 @@ class OneRun(ApiView):
     def get(self, request: Request, run_id: str) -> Response:
         run = one(self.principal(request), Run, run_id)
         return answer(run_shape(run, run.conversation.is_default))
+
+    def delete(self, request: Request, run_id: str) -> Response:
+        """Its steps go with it; what was said stays in the conversation."""
+        run = one(self.principal(request), Run, run_id)
+        if not run.is_terminal:
+            raise Conflict(f"Run {run_id} is {run.status}. Cancel it, or wait for its end, before you delete it.")
+        run.delete()
+        return answer({"message": f"Run id={run_id} successfully deleted"})
 
 
 class RunMessages(ApiView):
@@ -84,9 +93,15 @@ class RunUsage(ApiView):
         )
 
 
-class OneStep(ApiView):
-    def get(self, request: Request, step_id: str) -> Response:
-        return answer(step_shape(one(self.principal(request), Step, checked_id("step", step_id))))
+class RunMetrics(ApiView):
+    """How long it took, and with what: `tools_used` are the ids of tools that have returned."""
+
+    def get(self, request: Request, run_id: str) -> Response:
+        principal = self.principal(request)
+        run = one(principal, Run, run_id)
+        names = Message.objects.filter(run=run, role=Message.Role.TOOL).values("name")
+        tools = owned(principal, Tool).filter(name__in=names).order_by("id").values_list("id", flat=True)
+        return answer(run_metrics_shape(run, run.steps.count(), list(tools)))
 
 
 def _of_statuses(rows: QuerySet[Run], statuses: list[str]) -> QuerySet[Run]:

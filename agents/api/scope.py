@@ -7,14 +7,17 @@ from django.db.models import QuerySet
 from accounts.keys import Principal
 from agents.api.requests import checked_id
 from agents.errors import NotFound
-from agents.models import Agent, Conversation, Run, Step
-from memory.models import Block
+from agents.models import Agent, Conversation, Message, Run, Step
+from memory.models import Archive, Block, Passage
 from tools.models import Tool
 
 KINDS: dict[type, tuple[str, str]] = {
     Agent: ("agent", "Agent"),
+    Archive: ("archive", "Archive"),
     Block: ("block", "Block"),
     Conversation: ("conv", "Conversation"),
+    Message: ("message", "Message"),
+    Passage: ("passage", "Passage"),
     Run: ("run", "Run"),
     Step: ("step", "Step"),
     Tool: ("tool", "Tool"),

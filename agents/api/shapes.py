@@ -1,7 +1,7 @@
 """Rows -> the API's objects. Every field of the contract is sent, nulls included."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -12,7 +12,7 @@ from accounts.sealing import unseal
 from agents.llm.registry import context_window
 from agents.loading import context_messages
 from agents.models import Agent, Conversation, Message, Run, Step
-from memory.models import Block, Passage
+from memory.models import Archive, Block, Passage
 from tools.models import Tool
 
 Shape = dict[str, Any]
@@ -28,6 +28,8 @@ BLOCK_ORIGIN = (
     "preserve_on_migration",
 )
 AGENT_ORIGIN = ("project_id", "template_id", "base_template_id", "deployment_id", "entity_id")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _ENDPOINT_TYPES = {"demo": "openai", "lmstudio": "lmstudio"}
 
@@ -73,6 +75,32 @@ def tool_shape(tool: Tool) -> Shape:
         "last_updated_by_id": None,
         "metadata_": {},
         "project_id": None,
+    }
+
+
+def memory_shape(agent: Agent, blocks: Sequence[Shape]) -> Shape:
+    return {
+        "agent_type": agent.agent_type,
+        "git_enabled": False,
+        "blocks": list(blocks),
+        "file_blocks": [],
+        "prompt_template": "",
+    }
+
+
+def archive_shape(archive: Archive) -> Shape:
+    return {
+        "id": archive.id,
+        "organization_id": archive.organization_id,
+        "name": archive.name,
+        "description": archive.description,
+        "vector_db_provider": "native",
+        "embedding_config": None,
+        "metadata": archive.metadata,
+        "created_by_id": None,
+        "last_updated_by_id": None,
+        "created_at": moment(archive.created_at),
+        "updated_at": moment(archive.updated_at),
     }
 
 
@@ -135,13 +163,7 @@ def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str]
         "response_format": agent.response_format,
         "tool_rules": agent.tool_rules,
         "message_ids": list(message_ids),
-        "memory": {
-            "agent_type": agent.agent_type,
-            "git_enabled": False,
-            "blocks": relations.blocks,
-            "file_blocks": [],
-            "prompt_template": "",
-        },
+        "memory": memory_shape(agent, relations.blocks),
         "blocks": relations.blocks,
         "tools": relations.tools,
         "sources": [],
@@ -338,17 +360,54 @@ def step_shape(step: Step) -> Shape:
             "cache_creation_tokens": step.cache_write_tokens,
         },
         "stop_reason": step.stop_reason,
-        "tags": [],
+        "tags": step.tags,
         "tid": None,
         "trace_id": None,
         "request_id": None,
         "messages": [],
-        "feedback": None,
+        "feedback": step.feedback,
         "project_id": None,
         "error_type": step.error_code,
         "error_data": {"message": step.error_message} if step.error_message else None,
         "status": status,
     }
+
+
+def step_metrics_shape(step: Step) -> Shape:
+    return {
+        "id": step.id,
+        "organization_id": step.organization_id,
+        "provider_id": None,
+        "run_id": step.run_id,
+        "agent_id": step.agent_id,
+        "step_start_ns": _nanoseconds(step.created_at - _EPOCH),
+        "llm_request_start_ns": None,
+        "llm_request_ns": step.llm_ns,
+        "tool_execution_ns": step.tool_ns,
+        "step_ns": _nanoseconds(step.completed_at - step.created_at) if step.completed_at else None,
+        "base_template_id": None,
+        "template_id": None,
+        "project_id": None,
+    }
+
+
+def run_metrics_shape(run: Run, steps: int, tool_ids: Sequence[str]) -> Shape:
+    return {
+        "id": run.id,
+        "organization_id": run.organization_id,
+        "agent_id": run.agent_id,
+        "run_start_ns": _nanoseconds(run.created_at - _EPOCH),
+        "run_ns": _nanoseconds(run.completed_at - run.created_at) if run.completed_at else None,
+        "num_steps": steps,
+        "tools_used": list(tool_ids),
+        "base_template_id": None,
+        "template_id": None,
+        "project_id": None,
+    }
+
+
+def _nanoseconds(span: timedelta) -> int:
+    return span // timedelta(microseconds=1) * 1000
 
 
 def context_ids(conversations: Collection[Conversation]) -> dict[str, list[str]]:

@@ -8,10 +8,24 @@ from django.http import HttpRequest
 from django.urls import URLPattern, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from agents.api import agents, blocks, conversations, messages, runs, tools
+from agents.api import (
+    agents,
+    archives,
+    blocks,
+    context,
+    conversations,
+    messages,
+    passages,
+    recall,
+    runs,
+    steps,
+    tags,
+    tools,
+)
 from agents.api.views import Health
 
 AGENT, BLOCK, TOOL, RUN = (rf"(?P<{kind}_id>[^/]+)" for kind in ("agent", "block", "tool", "run"))
+ARCHIVE, PASSAGE, MESSAGE, STEP = (rf"(?P<{kind}_id>[^/]+)" for kind in ("archive", "passage", "message", "step"))
 CONVERSATION = r"(?P<conversation_id>[^/]+)"
 
 
@@ -33,12 +47,16 @@ def by_method(post: Callable[..., Any], others: Any) -> Callable[..., Any]:
 urlpatterns = [
     at("health", Health),
     at("agents", agents.Agents),
+    at("agents/count", agents.AgentCount),
     at(rf"agents/{AGENT}", agents.OneAgent),
+    at(rf"agents/{AGENT}/context", context.Context),
+    at(rf"agents/{AGENT}/recompile", context.Recompile),
     at(rf"agents/{AGENT}/messages", by_method(messages.send, messages.AgentMessages)),
     at(rf"agents/{AGENT}/messages/stream", messages.stream),
     at(rf"agents/{AGENT}/messages/async", messages.send_async),
     at(rf"agents/{AGENT}/messages/cancel", messages.Cancel),
     at(rf"agents/{AGENT}/reset-messages", agents.ResetMessages),
+    at(rf"agents/{AGENT}/core-memory", context.CoreMemory),
     at(rf"agents/{AGENT}/core-memory/blocks", agents.AgentBlocks),
     at(rf"agents/{AGENT}/core-memory/blocks/attach/{BLOCK}", agents.AttachBlock),
     at(rf"agents/{AGENT}/core-memory/blocks/detach/{BLOCK}", agents.DetachBlock),
@@ -46,6 +64,17 @@ urlpatterns = [
     at(rf"agents/{AGENT}/tools", agents.AgentTools),
     at(rf"agents/{AGENT}/tools/attach/{TOOL}", agents.AttachTool),
     at(rf"agents/{AGENT}/tools/detach/{TOOL}", agents.DetachTool),
+    at(rf"agents/{AGENT}/archives/attach/{ARCHIVE}", archives.AttachArchive),
+    at(rf"agents/{AGENT}/archives/detach/{ARCHIVE}", archives.DetachArchive),
+    at(rf"agents/{AGENT}/archival-memory", passages.AgentPassages),
+    at(rf"agents/{AGENT}/archival-memory/search", passages.AgentPassageSearch),
+    at(rf"agents/{AGENT}/archival-memory/{PASSAGE}", passages.OneAgentPassage),
+    at("archives", archives.Archives),
+    at(rf"archives/{ARCHIVE}", archives.OneArchive),
+    at(rf"archives/{ARCHIVE}/passages", archives.ArchivePassages),
+    at(rf"archives/{ARCHIVE}/passages/batch", archives.ArchivePassageBatch),
+    at(rf"archives/{ARCHIVE}/passages/{PASSAGE}", archives.OneArchivePassage),
+    at("passages/search", passages.PassageSearch),
     at("blocks", blocks.Blocks),
     at(rf"blocks/{BLOCK}", blocks.OneBlock),
     at("tools", tools.Tools),
@@ -63,5 +92,14 @@ urlpatterns = [
     at(rf"runs/{RUN}/steps", runs.RunSteps),
     at(rf"runs/{RUN}/usage", runs.RunUsage),
     at(rf"runs/{RUN}/stream", messages.resume),
-    at(r"steps/(?P<step_id>[^/]+)", runs.OneStep),
+    at(rf"runs/{RUN}/metrics", runs.RunMetrics),
+    at("steps", steps.Steps),
+    at(rf"steps/{STEP}", steps.OneStep),
+    at(rf"steps/{STEP}/messages", steps.StepMessages),
+    at(rf"steps/{STEP}/metrics", steps.StepMetrics),
+    at(rf"steps/{STEP}/feedback", steps.StepFeedback),
+    at("messages", recall.Messages),
+    at("messages/search", recall.MessageSearch),
+    at(rf"messages/{MESSAGE}", recall.OneMessage),
+    at("tags", tags.Tags),
 ]

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import math
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 from agents.loop.messages import Message
+from tools.arguments import MAX_DEPTH, is_deeper
 
 _ACCEPTED_ID = re.compile(r"[a-zA-Z0-9_-]{1,40}")  # the narrower of OpenAI's length and Anthropic's alphabet
+
+_HALF = re.compile("[\ud800-\udfff]")  # of a character, and no text that can be sent
 
 Part = dict[str, Any]
 
@@ -37,10 +41,29 @@ def arguments_of(text: str) -> dict[str, Any]:
     if not text.strip():
         return {}
     try:
-        arguments = json.loads(text)
-    except ValueError:
+        arguments = _sendable(text)
+    except (ValueError, RecursionError):
         return {"invalid_json": text}
     return arguments if isinstance(arguments, dict) else {"invalid_arguments": arguments}
+
+
+def _sendable(text: str) -> Any:
+    """Its value, if every encoder and every provider can take it: finite numbers, whole characters, not too deep."""
+    value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
+        raise ValueError("nested too deeply")
+    if "\\u" in text:
+        return json.loads(_HALF.sub("\N{REPLACEMENT CHARACTER}", json.dumps(value, ensure_ascii=False)))
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def unsupported(part: Part) -> str:

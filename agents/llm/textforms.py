@@ -131,7 +131,7 @@ def calls_in(text: str, offered: set[str]) -> list[Call]:
 def _call(text: str) -> Call | None:
     try:
         value: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str) or len(value) != 2:
         return None

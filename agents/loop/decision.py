@@ -67,7 +67,7 @@ def _goes_on(state: StepState, reply: Reply, returns: Sequence[ToolReturn]) -> b
 def _asks_for_heartbeat(call: ToolCall) -> bool:
     try:
         arguments = json.loads(call.arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(arguments, dict) and arguments.get(HEARTBEAT_ARGUMENT) in (True, "true", "True")
 

@@ -55,7 +55,7 @@ class Ledger(Protocol):
 
     def call_id(self, index: int) -> str: ...
 
-    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted) -> list[ToolReturn]:
+    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted | None) -> list[ToolReturn]:
         """Record what is ready, and that `starting` is about to run. Gives the returns of what was ready."""
         ...
 
@@ -87,6 +87,9 @@ def take_step(
         if isinstance(item, ToolReturn) or item.spec.effect == "state":
             ready.append(item)
             continue
+        if abort.reason is not None and (fresh or ready):
+            # What is known is kept: another worker, or the end of the run, goes on from there.
+            ledger.commit(fresh, ready, None)
         abort.check()
         done += ledger.commit(fresh, ready, item)
         fresh = None
@@ -115,7 +118,8 @@ def admit(call: ToolCall, state: StepState) -> Ready:
 def _ask(state: StepState, llm: LLM, ledger: Ledger, emit: Callable[[LLMEvent], None], abort: Abort) -> Reply:
     abort.check()
     reply = fold(llm.stream(build_request(state), abort), emit, ledger.call_id)
-    abort.check()
+    if abort.reason != "shutdown":  # which an answer that is whole, and paid for, survives
+        abort.check()
     if reply.is_empty and reply.finish == "content_filter":
         raise LLMError("content_filter", "The provider's content filter withheld the answer.")
     if reply.is_empty and reply.finish != "length":

@@ -1,5 +1,6 @@
 """A run answers one input; a step is one model call and its tools; an attempt is one try at one tool call."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -90,9 +91,13 @@ class Step(models.Model):
         COMMITTED = "committed"
         ABORTED = "aborted"
 
+    class Feedback(models.TextChoices):
+        POSITIVE = "positive"
+        NEGATIVE = "negative"
+
     id = IdField("step")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="+")
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="+", db_index=False)  # step_of_agent_newest serves
     run = models.ForeignKey(Run, models.CASCADE, related_name="steps")
     no = models.PositiveIntegerField()
     status = models.CharField(max_length=16, choices=Status, default=Status.OPEN, db_default=Status.OPEN)
@@ -113,12 +118,17 @@ class Step(models.Model):
     stop_reason = models.CharField(max_length=48, null=True)
     error_code = models.CharField(max_length=48, null=True)
     error_message = SafeTextField(null=True)
+    feedback = models.CharField(max_length=8, choices=Feedback, null=True)
+    tags = ArrayField(SafeTextField(), default=list, db_default=models.Value([], ArrayField(SafeTextField())))
     created_at = models.DateTimeField(auto_now_add=True)
     completed_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "no"], name="step_no_once")]
-        indexes = [models.Index(fields=["organization", "-created_at", "id"], name="step_newest")]
+        indexes = [
+            models.Index(fields=["organization", "-created_at", "id"], name="step_newest"),
+            models.Index(fields=["agent", "-created_at", "id"], name="step_of_agent_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"step {self.no}"

@@ -1,8 +1,12 @@
 """Tools with an effect that can be counted, and that can be made to wait."""
 
 import os
+import signal
 import time
+from datetime import timedelta
 from pathlib import Path
+
+from django.utils import timezone
 
 from tools.executor import ToolContext
 from tools.registry import tool
@@ -46,3 +50,39 @@ def set_lamp(context: ToolContext, folder: str) -> str:
     _wait(folder)
     _note(folder, "lit", context)
     return "The lamp is on."
+
+
+@tool(effect="read")
+def repeat_text(text: str, times: int = 1) -> str:
+    """Say a text, as often as wanted.
+
+    Args:
+        text: What to say.
+        times: How often.
+    """
+    return text * times
+
+
+@tool(effect="effect")
+def kill_worker(context: ToolContext) -> str:
+    """End the process that runs it, as a fault in a library written in C would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "This is never said."
+
+
+@tool(effect="effect", idempotent=True)
+def kill_worker_again(context: ToolContext) -> str:
+    """The same, for a tool that is tried again."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "This is never said."
+
+
+def _shift_clock(seconds: float) -> None:
+    """For tests of what depends on a process's own clock: it is wrong by so much from here on."""
+    true, true_now = time.time, timezone.now
+    time.time = lambda: true() + seconds
+    timezone.now = lambda: true_now() + timedelta(seconds=seconds)
+
+
+if _wrong_by := os.environ.get("TESTS_CLOCK_SHIFT"):
+    _shift_clock(float(_wrong_by))

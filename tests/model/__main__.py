@@ -15,9 +15,8 @@ def main() -> int:
         started = time.monotonic()
         found = explore(Machine(scenario))
         total, faults = total + found.states, faults + len(found.broken)
-        print(
-            f"{found.states:>9,} states {found.transitions:>10,} transitions {time.monotonic() - started:5.1f} s  {name}"
-        )
+        took = time.monotonic() - started
+        print(f"{found.states:>9,} states {found.transitions:>10,} transitions {took:5.1f} s  {name}")
         for invariant, way in found.broken.items():
             print(f"          BROKEN {invariant}: {' > '.join(way)}")
     print(f"{total:>9,} states in all\n")

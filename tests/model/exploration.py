@@ -11,7 +11,7 @@ STUCK = "can still finish"
 
 @dataclass(slots=True)
 class Explored:
-    """`broken` gives for each invariant that does not hold the shortest way to break it, by the names of transitions."""
+    """`broken` gives for each invariant that does not hold a shortest way to break it: names of transitions."""
 
     states: int = 0
     transitions: int = 0

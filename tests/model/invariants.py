@@ -50,7 +50,7 @@ def _every_step_has_one_answer(machine: Machine, state: State) -> bool:
 
 def _bells_are_rung_once(machine: Machine, state: State) -> bool:
     """And a note is kept exactly when its return says so."""
-    returned = {entry[:2] + (entry.call,) for entry in state.log if entry.outcome == "succeeded"}
+    returned = {(entry.run, entry.step, entry.call) for entry in state.log if entry.outcome == "succeeded"}
     return all(
         count <= 1 if kind != "note" else count == ((run, step, call) in returned)
         for run, step, call, kind, count in _effects(machine, state)

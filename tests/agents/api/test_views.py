@@ -9,12 +9,27 @@ from tests.agents.loop.doubles import says
 
 METHODS = {
     "agents": ("GET", "POST"),
+    "agents/count": ("GET",),
     "agents/{agent}": ("GET", "PATCH", "DELETE"),
+    "agents/{agent}/context": ("GET",),
+    "agents/{agent}/recompile": ("POST",),
+    "agents/{agent}/archives/attach/{archive}": ("PATCH",),
+    "agents/{agent}/archives/detach/{archive}": ("PATCH",),
+    "agents/{agent}/archival-memory": ("GET", "POST"),
+    "agents/{agent}/archival-memory/search?query=x": ("GET",),
+    "agents/{agent}/archival-memory/{passage}": ("DELETE",),
+    "archives": ("GET", "POST"),
+    "archives/{archive}": ("GET", "PATCH", "DELETE"),
+    "archives/{archive}/passages": ("POST",),
+    "archives/{archive}/passages/batch": ("POST",),
+    "archives/{archive}/passages/{passage}": ("DELETE",),
+    "passages/search": ("POST",),
     "agents/{agent}/messages": ("GET", "POST"),
     "agents/{agent}/messages/stream": ("POST",),
     "agents/{agent}/messages/async": ("POST",),
     "agents/{agent}/messages/cancel": ("POST",),
     "agents/{agent}/reset-messages": ("PATCH",),
+    "agents/{agent}/core-memory": ("GET",),
     "agents/{agent}/core-memory/blocks": ("GET",),
     "agents/{agent}/core-memory/blocks/attach/{block}": ("PATCH",),
     "agents/{agent}/core-memory/blocks/detach/{block}": ("PATCH",),
@@ -31,15 +46,26 @@ METHODS = {
     "conversations/{conversation}/messages": ("GET", "POST"),
     "conversations/{conversation}/cancel": ("POST",),
     "runs": ("GET",),
-    "runs/{run}": ("GET",),
+    "runs/{run}": ("GET", "DELETE"),
     "runs/{run}/messages": ("GET",),
     "runs/{run}/steps": ("GET",),
     "runs/{run}/usage": ("GET",),
     "runs/{run}/stream": ("POST",),
+    "runs/{run}/metrics": ("GET",),
+    "steps": ("GET",),
     "steps/{step}": ("GET",),
+    "steps/{step}/messages": ("GET",),
+    "steps/{step}/metrics": ("GET",),
+    "steps/{step}/feedback": ("PATCH",),
+    "messages": ("GET",),
+    "messages/search": ("POST",),
+    "messages/{message}": ("GET",),
+    "tags": ("GET",),
 }
 REQUESTS = [(method, path) for path, methods in METHODS.items() for method in methods]
 OF_ONE = [(method, path) for method, path in REQUESTS if "{" in path]
+
+KINDS = ("agent", "archive", "block", "message", "passage", "run", "step", "tool")
 
 BODY = {"input": "hello", "label": "human", "value": "x", "name": "x"}
 
@@ -47,7 +73,7 @@ BODY = {"input": "hello", "label": "human", "value": "x", "name": "x"}
 @pytest.fixture
 def ids(acme):
     """Something of every kind, of one organization."""
-    agent = acme.agent(memory_blocks=[{"label": "human", "value": "Ann"}], tools=["send_message"])
+    agent = acme.agent(memory_blocks=[{"label": "human", "value": "Ann"}], tools=["send_message"], tags=["x"])
     run = acme.post(f"agents/{agent['id']}/messages/async", {"input": "hello"})
     given.advance(given.Agent.objects.get(), says("hi"))
     return {
@@ -57,6 +83,9 @@ def ids(acme):
         "conversation": acme.post(f"conversations/?agent_id={agent['id']}")["id"],
         "run": run["id"],
         "step": acme.get(f"runs/{run['id']}/steps")[0]["id"],
+        "message": acme.get("messages/")[0]["id"],
+        "passage": (passage := acme.post(f"agents/{agent['id']}/archival-memory", {"text": "filed"})[0])["id"],
+        "archive": passage["archive_id"],
     }
 
 
@@ -71,7 +100,9 @@ def test_what_belongs_to_another_is_not_found(ids, globex, method, path):
     assert "not found" in response.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["agents", "blocks", "conversations", "runs"])
+@pytest.mark.parametrize(
+    "path", ["agents", "archives", "blocks", "conversations", "messages", "runs", "steps", "tags"]
+)
 def test_lists_hold_nothing_of_another(ids, acme, globex, path):
     assert acme.get(f"{path}/") != []
     assert globex.get(f"{path}/") == []
@@ -80,7 +111,7 @@ def test_lists_hold_nothing_of_another(ids, acme, globex, path):
 @pytest.mark.parametrize(("method", "path"), REQUESTS)
 def test_without_a_key_nothing_is_told_but_where_it_is(transactional_db, method, path):
     nothing = "00000000-0000-4000-8000-000000000000"
-    kinds = {name: f"{name}-{nothing}" for name in ("agent", "block", "tool", "run", "step")}
+    kinds = {name: f"{name}-{nothing}" for name in KINDS}
     client = Client(raise_request_exception=False)
     kinds |= {"conversation": f"conv-{nothing}"}
     response = client.generic(method, f"/v1/{path.format(**kinds)}", b"{}", "application/json")
@@ -220,9 +251,13 @@ def test_parts_of_a_message(acme, bad):
     assert acme.get(f"runs/{run['id']}/messages")[0]["content"][0]["text"] == GOOD
 
 
-@pytest.mark.parametrize("path", ["agents/", "blocks/", "runs/", "tools/", "conversations/"])
 @pytest.mark.parametrize(
-    "name", ["name", "label", "query_text", "after", "before", "agent_id", "tags", "search", "stop_reason"]
+    "path",
+    ["agents/", "archives/", "blocks/", "runs/", "tools/", "conversations/", "messages/", "steps/", "tags/"],
+)
+@pytest.mark.parametrize(
+    "name",
+    ["name", "label", "query_text", "after", "before", "agent_id", "tags", "search", "stop_reason", "start_date"],
 )
 def test_queries_may_hold_anything(acme, path, name):
     response = acme.send("GET", f"{path}?{name}=a%00b%ED%A0%80")

@@ -98,10 +98,11 @@ class MemoryLedger:
     def call_id(self, index: int) -> str:
         return f"call_{self.step}_{index}"
 
-    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted) -> list[ToolReturn]:
+    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted | None) -> list[ToolReturn]:
         returns = self._record(reply, ready)
-        self.started[starting.call.id] = starting.attempt
-        self._line(reply, returns, f"start {starting.call.name}")
+        if starting:
+            self.started[starting.call.id] = starting.attempt
+        self._line(reply, returns, f"start {starting.call.name}" if starting else "stop")
         return returns
 
     def close(

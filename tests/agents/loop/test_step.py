@@ -346,7 +346,15 @@ def test_a_stop_behind_the_answer_leaves_it_unrecorded():
     assert (caught.value.reason, talk.journal) == ("deadline", [])
 
 
-def test_a_stop_between_two_tools_lets_the_second_alone():
+def test_a_clean_stop_behind_the_answer_keeps_it():
+    abort = Abort()
+    script = Script(says("paid for"), before=lambda number: abort.press("shutdown") if number == 2 else None)
+    talk = Conversation(agent(), script, abort=abort)
+    talk.step()
+    assert talk.journal == ["commit answer, end_turn"]
+
+
+def test_a_stop_between_two_tools_keeps_what_the_first_returned_and_lets_the_second_alone():
     abort = Abort()
 
     def ring():
@@ -357,7 +365,11 @@ def test_a_stop_between_two_tools_lets_the_second_alone():
     talk = Conversation(agent(BELL, LAMP), script, {"ring_bell": ring}, abort=abort)
     with pytest.raises(Cancelled):
         talk.step()
-    assert talk.journal == ["commit answer, start ring_bell", "run ring_bell 1"]
+    assert talk.journal == [
+        "commit answer, start ring_bell",
+        "run ring_bell 1",
+        "commit ring_bell:success, stop",
+    ]
 
 
 def test_a_fenced_worker_runs_nothing_more():

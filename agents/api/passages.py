@@ -1,0 +1,146 @@
+"""Archival memory through the API: an agent's passages, and the search in those of the whole organization."""
+
+from datetime import UTC, tzinfo
+from functools import partial
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.keys import Principal
+from agents.api.archives import PassageFields, filed
+from agents.api.pages import page
+from agents.api.requests import checked_id, choice, integer
+from agents.api.scope import one, owned
+from agents.api.serializers import Strings, Text
+from agents.api.shapes import Shape, passage_shape
+from agents.api.views import ApiView, answer
+from agents.errors import invalid
+from agents.models import Agent, AgentArchive
+from agents.toolbox import default_archive
+from memory.archival import DEFAULT_RESULTS, Archival, TagMatch
+from memory.models import Archive, Passage
+from memory.search import by_words
+
+
+class PassageSearchFields(serializers.Serializer):
+    query = Text(required=False, allow_null=True)
+    agent_id = Text(required=False, allow_null=True)
+    archive_id = Text(required=False, allow_null=True)
+    tags = Strings(required=False, allow_null=True)
+    tag_match_mode = serializers.ChoiceField(choices=("any", "all"), default="any")
+    limit = serializers.IntegerField(min_value=1, default=10)
+    start_date = Text(required=False, allow_null=True)
+    end_date = Text(required=False, allow_null=True)
+
+
+class AgentPassages(ApiView):
+    def get(self, request: Request, agent_id: str) -> Response:
+        """Oldest first, unless `ascending` is false."""
+        principal, query = self.principal(request), request.query_params
+        rows = _passages(principal, one(principal, Agent, agent_id))
+        if text := query.get("search"):
+            rows = by_words(rows, text)
+        return answer([passage_shape(passage) for passage in page(rows, query, limit=100, order="asc")])
+
+    def post(self, request: Request, agent_id: str) -> Response:
+        """A list, as the contract has it for texts that were cut up; here it is always one passage."""
+        agent = one(self.principal(request), Agent, agent_id)
+        fields = PassageFields(data=request.data)
+        fields.is_valid(raise_exception=True)
+        return answer([passage_shape(passage) for passage in filed(_archival(agent), [fields.validated_data])])
+
+
+class OneAgentPassage(ApiView):
+    def delete(self, request: Request, agent_id: str, passage_id: str) -> Response:
+        principal = self.principal(request)
+        agent = one(principal, Agent, agent_id)
+        one(principal, Passage, passage_id, _passages(principal, agent)).delete()
+        return answer({"message": f"Passage id={passage_id} successfully deleted"})
+
+
+class AgentPassageSearch(ApiView):
+    """What the tool archival_memory_search finds, told in the agent's own time zone."""
+
+    def get(self, request: Request, agent_id: str) -> Response:
+        agent, query = one(self.principal(request), Agent, agent_id), request.query_params
+        if "query" not in query:
+            raise invalid(["query", "query"], "Field required", "missing")
+        found = _archival(agent).search(
+            query["query"],
+            query.getlist("tags"),
+            cast(TagMatch, choice(query, "tag_match_mode", ("any", "all")) or "any"),
+            integer(query, "top_k", DEFAULT_RESULTS, minimum=1),
+            query.get("start_datetime"),
+            query.get("end_datetime"),
+        )
+        zone = _zone(agent.timezone)
+        return answer({"results": [_result(passage, zone) for passage in found], "count": len(found)})
+
+
+class PassageSearch(ApiView):
+    """Over one archive, one agent's archives, or all. `score` ranks the results of one search, and no more."""
+
+    def post(self, request: Request) -> Response:
+        principal = self.principal(request)
+        fields = PassageSearchFields(data=request.data)
+        fields.is_valid(raise_exception=True)
+        given = fields.validated_data
+        found = _within(principal, given).search(
+            given.get("query") or "",
+            given.get("tags") or (),
+            given["tag_match_mode"],
+            given["limit"],
+            given.get("start_date"),
+            given.get("end_date"),
+        )
+        return answer(
+            [{"passage": passage_shape(row), "score": float(row.rank or 0), "metadata": {}} for row in found]  # type: ignore[attr-defined]
+        )
+
+
+def _within(principal: Principal, given: dict[str, Any]) -> Archival:
+    archives = owned(principal, Archive)
+    if agent_id := given.get("agent_id"):
+        checked_id("agent", agent_id, ("body", "agent_id"))
+        archives = archives.filter(agents=one(principal, Agent, agent_id))
+    if archive_id := given.get("archive_id"):
+        checked_id("archive", archive_id, ("body", "archive_id"))
+        archives = archives.filter(id=one(principal, Archive, archive_id).id)
+    ids = list(archives.values_list("id", flat=True))
+    return Archival(principal.organization_id, ids, _nothing_to_keep)
+
+
+def _archival(agent: Agent) -> Archival:
+    return Archival(agent.organization_id, _archive_ids(agent), partial(default_archive, agent))
+
+
+def _passages(principal: Principal, agent: Agent) -> Any:
+    return owned(principal, Passage).filter(archive_id__in=_archive_ids(agent))
+
+
+def _archive_ids(agent: Agent) -> list[str]:
+    return list(AgentArchive.objects.filter(agent=agent).order_by("id").values_list("archive_id", flat=True))
+
+
+def _nothing_to_keep() -> Archive:
+    raise AssertionError("a search files nothing")
+
+
+def _result(passage: Passage, zone: tzinfo) -> Shape:
+    return {
+        "id": passage.id,
+        "timestamp": passage.created_at.astimezone(zone).isoformat(),
+        "content": passage.text,
+        "tags": passage.tags,
+    }
+
+
+def _zone(name: str) -> tzinfo:
+    """The time zone, or UTC: an agent's is kept as its client has written it."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return UTC
