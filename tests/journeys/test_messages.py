@@ -1,6 +1,7 @@
 """Messages of all agents: by id, as a list, by words; what is in the window; and the tags of agents."""
 
 import uuid
+from typing import Any
 
 import letta_client
 import pytest
@@ -43,7 +44,7 @@ def test_the_window_and_the_prompt_of_an_agent(server: Server) -> None:
     client = server.client()
     agent = server.agent("memory_insert", memory_blocks=[{"label": "human", "value": "Ann"}])
     client.agents.messages.create(agent, input="hello")
-    window = client.get(f"/v1/agents/{agent}/context", cast_to=dict)  # type: ignore[type-var]
+    window = client.get(f"/v1/agents/{agent}/context", cast_to=dict[str, Any])
     assert [message["role"] for message in window["messages"]] == ["system", "user", "assistant"]
     client.agents.blocks.update("human", agent_id=agent, value="Bea")
     assert "Bea" in client.agents.recompile(agent, dry_run=True)

@@ -1,5 +1,7 @@
 """Steps: listed, looked into, measured and judged; and runs that are deleted."""
 
+from typing import Any
+
 import letta_client
 import pytest
 
@@ -65,7 +67,7 @@ def test_a_run_is_measured_and_deleted(server: Server) -> None:
     client, agent = server.client(), server.agent("ring_bell")
     client.agents.messages.create(agent, input="Ring!\n!call ring_bell {}")
     [run] = client.runs.list(agent_id=agent)
-    metrics = client.get(f"/v1/runs/{run.id}/metrics", cast_to=dict)  # type: ignore[type-var]
+    metrics = client.get(f"/v1/runs/{run.id}/metrics", cast_to=dict[str, Any])
     assert (metrics["num_steps"], len(metrics["tools_used"])) == (2, 1)
     client.delete(f"/v1/runs/{run.id}", cast_to=object)
     with pytest.raises(letta_client.NotFoundError):
