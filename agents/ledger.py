@@ -1,27 +1,23 @@
-"""Rows in, rows out: what a step starts from, and its commits, each one fenced transaction.
-
-The fence is the first statement of every commit: it fails when another worker has claimed the conversation since
-(a higher epoch), and otherwise locks the row, so that a claim waits for the commit or the commit sees the claim.
-"""
+"""Rows in, rows out: the claim of a step, and its commits, each one fenced transaction."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.fields import new_id
-from agents.errors import Fenced, LLMError
-from agents.events import CLAIM
+from agents.endings import end
 from agents.faultpoints import faultpoint
 from agents.loop.decision import Decision, Finished
 from agents.loop.messages import Reply
 from agents.loop.step import INTERRUPTED, Admitted, Ready
-from agents.models import Conversation, Message, Run, Step, ToolAttempt
+from agents.models import TERMINAL, Conversation, Message, Run, Step, ToolAttempt
 from agents.retry import settled
 from agents.rows import input_row, reply_row, return_row
-from agents.wire import View, parts
+from agents.turns import READY_AT, READY_NOW, Hold, Turn, execute, fence, set_columns
+from agents.wire import parts
 from tools.spec import ToolReturn
 
 MAX_CLAIMS = 3
@@ -54,87 +50,6 @@ VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp())
 RETURNING *, xmax <> 0 AS was_there
 """
 
-_FENCE = "UPDATE agents_conversation SET next_seq = next_seq + %s WHERE id = %s AND epoch = %s RETURNING next_seq - %s"
-
-_FENCE_AND_RELEASE = """
-UPDATE agents_conversation
-   SET next_seq = next_seq + %s, owner = '', lease_until = NULL, last_message_at = clock_timestamp()
- WHERE id = %s AND epoch = %s RETURNING next_seq - %s
-"""
-
-# After a run has ended: is there perhaps a later one? The row's own counter answers, because it is read again when
-# this statement had to wait for an accept; a subquery over the runs would still show the moment before.
-_PASS_ON = """
-UPDATE agents_inbox SET hinted_at = clock_timestamp(),
-       ready_at = CASE WHEN next_run_seq > %s + 1 THEN clock_timestamp() END
- WHERE conversation_id = %s RETURNING ready_at IS NOT NULL
-"""
-
-# There is work: at the time given, or now; or there is none.
-_READY_AT = """
-UPDATE agents_inbox SET hinted_at = NULL, ready_at = CASE WHEN %s THEN COALESCE(%s, clock_timestamp()) END
- WHERE conversation_id = %s
-"""
-
-_WAIT = """
-UPDATE agents_run SET status = 'queued', not_before = clock_timestamp() + make_interval(secs => %s)
- WHERE id = %s RETURNING not_before
-"""
-
-_READY_NOW = """
-UPDATE agents_inbox SET hinted_at = clock_timestamp(), ready_at = clock_timestamp() WHERE conversation_id = %s
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A worker's hold on a conversation: `epoch` is its fencing token."""
-
-    conversation_id: str
-    epoch: int
-
-
-@dataclass(slots=True)
-class Turn:
-    """A claimed step: the rows, and the counter of this claim's events.
-
-    `committed` is told what became durable, after the commit: new messages, and the run when it has ended.
-    `ready` says, after the step was closed, whether the conversation has more work right now.
-    """
-
-    hold: Hold
-    conversation: Conversation
-    run: Run
-    step: Step
-    is_again: bool = False  # the step was begun by an earlier claim
-    seconds_left: float = float("inf")  # until the run's deadline, at the claim
-    committed: Callable[[list[Message], Run | None], None] = lambda messages, run: None
-    answer_id: str = field(default_factory=lambda: new_id("message"))
-    thinks_aloud: bool = False  # thoughts come among the arguments of calls
-    prompt: tuple[str, dict[str, Any]] | None = None  # the system message's id and its new content, when it changed
-    context_from: int | None = None  # the first message that stays in context, when some have left it
-    can_shrink: bool = False  # whether more of them could leave it
-    llm_ns: int | None = None
-    first_token_ns: int | None = None
-    tool_ns: int = 0
-    ready: bool = False
-    _numbers: int = 0
-
-    def number(self, count: int = 1) -> int:
-        """The first of the next `count` event numbers."""
-        first = self.run.claims * CLAIM + self._numbers + 1
-        self._numbers += count
-        return first
-
-    @property
-    def view(self) -> View:
-        return View.of(self.run.options)
-
-    def call_id(self, index: int) -> str:
-        """The id of the index-th call of this step's answer, the same in every claim."""
-        return f"call_{self.step.id.removeprefix('step-').replace('-', '')[:20]}{index:02d}"
-
-
 # Claiming -------------------------------------------------------------------------------------------------------------
 
 
@@ -156,8 +71,8 @@ def begin(hold: Hold, conversation: Conversation, again: bool = False) -> Turn |
     if run.claims == 1:
         _promote(turn)
     if ending := _must_end(turn):
-        _fence(hold, 0, release=True)
-        _end(turn, *ending, pair=True)
+        fence(hold, 0, release=True)
+        end(turn, *ending, pair=True)
     return turn
 
 
@@ -175,7 +90,7 @@ def _must_end(turn: Turn) -> tuple[str, Finished] | None:
 def _promote(turn: Turn) -> None:
     """The run's input becomes messages of the conversation."""
     hold = turn.hold
-    seq = _fence(hold, len(turn.run.input))
+    seq = fence(hold, len(turn.run.input))
     rows = [
         input_row(turn.step, hold.conversation_id, accepted, seq=seq + index, index=index)
         for index, accepted in enumerate(turn.run.input)
@@ -185,15 +100,12 @@ def _promote(turn: Turn) -> None:
 
 def _rest(hold: Hold) -> None:
     """Nothing can be done now: give the hold back, and say when there will be something."""
-    _fence(hold, 0, release=True)
-    _execute("SELECT 1 FROM agents_inbox WHERE conversation_id = %s FOR UPDATE", [hold.conversation_id])
+    fence(hold, 0, release=True)
+    execute("SELECT 1 FROM agents_inbox WHERE conversation_id = %s FOR UPDATE", [hold.conversation_id])
     # A run may have been accepted since the claim looked for one: that locks the inbox alone.
-    runs = Run.objects.filter(conversation_id=hold.conversation_id).exclude(status__in=_TERMINAL).order_by("seq")
+    runs = Run.objects.filter(conversation_id=hold.conversation_id).exclude(status__in=TERMINAL).order_by("seq")
     head = runs.only("not_before").first()
-    _execute(_READY_AT, [head is not None, head and head.not_before, hold.conversation_id])
-
-
-_TERMINAL = (Run.Status.COMPLETED, Run.Status.FAILED, Run.Status.CANCELLED)
+    execute(READY_AT, [head is not None, head and head.not_before, hold.conversation_id])
 
 
 # The commits of a step ------------------------------------------------------------------------------------------------
@@ -248,7 +160,7 @@ class StepLedger:
             with transaction.atomic():
                 if again and ids and Message.objects.filter(id=ids[-1]).exists():
                     return self._read_back(ids, conclude)
-                seq = _fence(turn.hold, len(ids), release=conclude is not None)
+                seq = fence(turn.hold, len(ids), release=conclude is not None)
                 calls = self.state_calls()
                 returns = [item if isinstance(item, ToolReturn) else calls.run(item) for item in ready]
                 calls.save()
@@ -260,9 +172,9 @@ class StepLedger:
                 if decision:
                     self._settle(reply, decision)
                 elif reply:
-                    _set(turn.step, self._answered(reply))
+                    set_columns(turn.step, self._answered(reply))
                 else:
-                    _set(turn.step, {"claims": 0})
+                    set_columns(turn.step, {"claims": 0})
                 return rows, returns, decision
 
         rows, returns, decision = settled(work)
@@ -375,169 +287,13 @@ class StepLedger:
         answered = self._answered(reply) if reply else {}
         if isinstance(decision, Finished):
             status = Run.Status.FAILED if decision.stop_reason in FAILED_STOP_REASONS else Run.Status.COMPLETED
-            _end(turn, status, decision, answered)
+            end(turn, status, decision, answered)
             return
         closed = {"status": Step.Status.COMMITTED, "claims": 0, "tool_ns": turn.tool_ns or None}
-        _set(turn.step, answered | closed | {"completed_at": timezone.now()})
-        _set(turn.run, {"status": Run.Status.QUEUED, "steps_done": turn.step.no, "not_before": None})
-        _execute(_READY_NOW, [turn.conversation.id])
+        set_columns(turn.step, answered | closed | {"completed_at": timezone.now()})
+        set_columns(turn.run, {"status": Run.Status.QUEUED, "steps_done": turn.step.no, "not_before": None})
+        execute(READY_NOW, [turn.conversation.id])
         turn.ready = True
-
-
-# Ways for a run to end, or to wait ------------------------------------------------------------------------------------
-
-
-def fail(turn: Turn, stop_reason: str, code: str, message: str) -> None:
-    """End the run; what the step had recorded stays, and its open calls are paired."""
-    _close(turn, Run.Status.FAILED, Finished(stop_reason, code, message))
-
-
-def cancel(turn: Turn) -> None:
-    _close(turn, Run.Status.CANCELLED, Finished("cancelled"))
-
-
-def _close(turn: Turn, status: str, ending: Finished) -> None:
-    def work(again: bool) -> list[Message]:
-        with transaction.atomic():
-            if again and Run.objects.filter(id=turn.run.id, status__in=_TERMINAL).exists():
-                turn.run.refresh_from_db()
-                return []
-            _fence(turn.hold, 0, release=True)
-            turn.step.refresh_from_db(fields=["status"])
-            return _end(turn, status, ending, pair=True)
-
-    turn.committed(settled(work), turn.run)
-
-
-def postpone(turn: Turn, delay: float, error: LLMError) -> None:
-    """The model could not be asked: try again in `delay` seconds, and hold no worker meanwhile."""
-
-    def work(again: bool) -> None:
-        with transaction.atomic():
-            _fence(turn.hold, 0, release=True)
-            Step.objects.filter(id=turn.step.id).update(
-                claims=0,
-                llm_failures=turn.step.llm_failures + 1,
-                error_code=error.code,
-                error_message=error.message,
-            )
-            (until,) = _execute(_WAIT, [delay, turn.run.id])
-            _execute(_READY_AT, [True, until, turn.conversation.id])
-
-    settled(work)
-
-
-def release(turn: Turn) -> None:
-    """Stop in good order, with the step as far as it has come: another worker goes on at once."""
-
-    def work(again: bool) -> None:
-        with transaction.atomic():
-            _fence(turn.hold, 0, release=True)
-            _set(turn.step, {"claims": 0})
-            _execute(_READY_NOW, [turn.conversation.id])
-
-    settled(work)
-
-
-def _end(
-    turn: Turn, status: str, ending: Finished, answered: dict[str, Any] | None = None, *, pair: bool = False
-) -> list[Message]:
-    """The run becomes terminal. Inside a fenced transaction.
-
-    `pair`: the step may have calls without a return. They are given one each; these are what it returns.
-    """
-    done = bool(answered) or turn.step.status == Step.Status.RESPONDED
-    paired = _pair_open_calls(turn, ending) if pair and done else []
-    now = timezone.now()
-    _set(
-        turn.step,
-        (answered or {})
-        | {
-            "status": Step.Status.COMMITTED if done else Step.Status.ABORTED,
-            "claims": 0,
-            "tool_ns": turn.tool_ns or None,
-            "stop_reason": ending.stop_reason,
-            "error_code": ending.error_code,
-            "error_message": ending.error_message,
-            "completed_at": now,
-        },
-    )
-    fields = {
-        "status": status,
-        "steps_done": turn.step.no if done else turn.run.steps_done,
-        "stop_reason": ending.stop_reason,
-        "error_code": ending.error_code,
-        "error_message": ending.error_message,
-        "final_event_seq": turn.number(3),
-        "completed_at": now,
-    }
-    _set(turn.run, fields)
-    for name, value in fields.items():
-        setattr(turn.run, name, value)
-    turn.ready = _execute(_PASS_ON, [turn.run.seq, turn.conversation.id])[0]
-    return paired
-
-
-def _pair_open_calls(turn: Turn, ending: Finished) -> list[Message]:
-    """Give every call of the recorded answer that has none a return, so that the transcript stays well-formed."""
-    answer = Message.objects.filter(step_id=turn.step.id, role=Message.Role.ASSISTANT, call_index=0).first()
-    if answer is None:
-        return []
-    stored = set(
-        Message.objects.filter(step_id=turn.step.id, role=Message.Role.TOOL).values_list("content__call_id", flat=True)
-    )
-    missing = [call for call in answer.content["calls"] if call["id"] not in stored]
-    if not missing:
-        return []
-    why = "The user cancelled the request, so this call was not completed."
-    if ending.stop_reason != "cancelled":
-        why = f"The run ended ({ending.error_code or ending.stop_reason}) before this call was completed."
-    seq = _fence(turn.hold, len(missing))
-    rows = [
-        return_row(
-            turn.step,
-            turn.hold.conversation_id,
-            ToolReturn(call["id"], call["name"], "error", why),
-            id=new_id("message"),
-            seq=seq + index,
-        )
-        for index, call in enumerate(missing)
-    ]
-    for row in rows:
-        row.event_seq = turn.number()
-    Message.objects.bulk_create(rows)
-    ToolAttempt.objects.filter(step_id=turn.step.id, finished_at=None).update(
-        status=ToolAttempt.Status.CANCELLED if ending.stop_reason == "cancelled" else ToolAttempt.Status.INTERRUPTED,
-        finished_at=timezone.now(),
-    )
-    return rows
-
-
-# Statements -----------------------------------------------------------------------------------------------------------
-
-
-def _fence(hold: Hold, messages: int, *, release: bool = False) -> int:
-    """Lock the conversation, refuse a worker that lost it, and give the first of `messages` new numbers."""
-    statement = _FENCE_AND_RELEASE if release else _FENCE
-    row = _execute(statement, [messages, hold.conversation_id, hold.epoch, messages])
-    if row is None:
-        raise Fenced(f"epoch {hold.epoch} of {hold.conversation_id} is over")
-    return row[0]
-
-
-def _set(row: Run | Step, values: dict[str, Any]) -> None:
-    """UPDATE these columns of the row. Composed by hand: every step does it, and a queryset takes ten times as long."""
-    meta = row._meta
-    columns: list[Any] = [meta.get_field(name) for name in values]
-    prepared = [column.get_db_prep_save(values[column.name], connection) for column in columns]
-    assignments = ", ".join(f"{column.column} = %s" for column in columns)
-    _execute(f"UPDATE {meta.db_table} SET {assignments} WHERE id = %s", [*prepared, row.pk])
-
-
-def _execute(statement: str, parameters: list[Any]) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return cursor.fetchone() if cursor.description else None
 
 
 def _outcome(returned: ToolReturn) -> str:

@@ -10,7 +10,6 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
-from agents.ledger import Turn
 from agents.llm.tokens import estimate, estimate_message, estimate_tool
 from agents.loop.compaction import first_kept
 from agents.loop.context import Facts, compile_prompt
@@ -21,6 +20,7 @@ from agents.loop.state import MAX_STEPS, StepState, Tried
 from agents.loop.style import Style, style_for
 from agents.models import Agent, Conversation, Message, Step, ToolAttempt
 from agents.rows import INPUT, said, tool_return
+from agents.turns import Turn
 from memory.core import BlockText
 from memory.models import Passage
 from tools import registry

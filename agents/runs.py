@@ -14,12 +14,12 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from django.utils import timezone
 
 from accounts.fields import clean_json, clean_text, new_id
-from agents import ledger
+from agents import endings, ledger
 from agents.errors import Cancelled, Fenced, LLMError
 from agents.events import CLAIM, durable_events
 from agents.faultpoints import faultpoint
 from agents.hints import hint
-from agents.ledger import StepLedger, Turn
+from agents.ledger import StepLedger
 from agents.loading import load_state
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.loop.ports import LLM, Abort
@@ -28,6 +28,7 @@ from agents.models import TERMINAL, Conversation, Run
 from agents.retry import settled
 from agents.streaming import Publisher, Wires, closing_entries
 from agents.toolbox import CommitTools, OutsideTools
+from agents.turns import Hold, Turn
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +195,7 @@ def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
         raise
     except Exception as error:
         log.exception("Step %s of %s failed", turn.step.no, turn.run.id)
-        ledger.fail(
+        endings.fail(
             turn, "error", "internal_error", f"{type(error).__name__} in step {turn.step.no}. The log has more."
         )
 
@@ -241,11 +242,11 @@ def _storable(event: LLMEvent) -> LLMEvent:
 
 def _stopped(turn: Turn, reason: str) -> None:
     if reason == "cancelled":
-        ledger.cancel(turn)
+        endings.cancel(turn)
     elif reason == "deadline":
-        ledger.fail(turn, "error", "deadline_exceeded", "The run did not end before its deadline.")
+        endings.fail(turn, "error", "deadline_exceeded", "The run did not end before its deadline.")
     elif reason == "shutdown":
-        ledger.release(turn)
+        endings.release(turn)
         turn.ready = True
 
 
@@ -253,20 +254,20 @@ def _llm_failed(turn: Turn, error: LLMError) -> None:
     failures = turn.step.llm_failures + 1
     if error.code == "context_overflow" and turn.can_shrink and failures < MAX_LLM_FAILURES:
         log.warning("%s: the context is too long for the model; trying with less of it", turn.run.id)
-        ledger.postpone(turn, 0, error)
+        endings.postpone(turn, 0, error)
         turn.ready = True
         return
     limit = MAX_EMPTY if error.code == "empty_response" else MAX_LLM_FAILURES
     if error.retryable and failures < limit:
         delay = backoff(failures, error.retry_after)
         log.warning("%s: %s (%s); next try in %.1f s", turn.run.id, error.code, error.message, delay)
-        ledger.postpone(turn, delay, error)
+        endings.postpone(turn, delay, error)
         return
     code = "provider_quota" if error.code == "quota" else error.code
     stop_reason = "llm_api_error"
     if code == "context_overflow":
         stop_reason = "context_window_overflow_in_system_prompt"
-    ledger.fail(turn, stop_reason, code, error.message)
+    endings.fail(turn, stop_reason, code, error.message)
 
 
 def backoff(failures: int, retry_after: float | None) -> float:
@@ -318,7 +319,7 @@ def _cancelled_here(run: Run, conversation: Conversation) -> bool:
     # Whoever held it before may still be alive: the new epoch keeps it from writing after us.
     conversation.epoch += 1
     conversation.save(update_fields=["epoch"])
-    turn = ledger.begin(ledger.Hold(conversation.id, conversation.epoch), conversation)
+    turn = ledger.begin(Hold(conversation.id, conversation.epoch), conversation)
     if turn is not None:
         for name in ("status", "stop_reason", "final_event_seq", "completed_at", "claims"):
             setattr(run, name, getattr(turn.run, name))

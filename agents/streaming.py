@@ -13,11 +13,11 @@ from collections.abc import Iterable
 import redis
 
 from agents.events import final_events, shown_messages
-from agents.ledger import Turn
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.loop.fragments import StringFields
 from agents.loop.style import THINKING_ARGUMENT
 from agents.models import Message, Run, Step
+from agents.turns import Turn
 from agents.wire import Wire, envelope, is_speech, parts
 
 log = logging.getLogger(__name__)

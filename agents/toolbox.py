@@ -8,11 +8,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from agents.faultpoints import faultpoint
-from agents.ledger import Turn
 from agents.loading import block_texts
 from agents.loop.ports import Abort
 from agents.loop.step import Admitted
 from agents.models import Agent, AgentArchive, Message
+from agents.turns import Turn
 from memory.archival import Archival
 from memory.core import CoreMemory
 from memory.models import Archive, Block

@@ -11,10 +11,10 @@ from django.db import transaction
 
 from agents import ledger
 from agents.faultpoints import faultpoint
-from agents.ledger import Hold, Turn
 from agents.loop.ports import Abort
 from agents.models import Conversation
 from agents.retry import settled
+from agents.turns import Hold, Turn
 
 log = logging.getLogger(__name__)
 

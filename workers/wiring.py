@@ -14,10 +14,10 @@ from django.db import connection
 
 from agents import hints, runs
 from agents.errors import LLMError
-from agents.ledger import Turn
 from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, context_window, providers_from
 from agents.loop.ports import LLM, Abort
 from agents.streaming import Wires
+from agents.turns import Turn
 from workers.claims import Holds
 from workers.heartbeat import CancelListener, Heartbeat
 from workers.sweep import Sweeper

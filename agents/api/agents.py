@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts.sealing import seal
 from agents.api.blocks import change_block
@@ -44,13 +44,13 @@ def providers() -> Providers:
 
 
 class Agents(ApiView):
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         rows = _filtered(owned(self.principal(request), Agent), request)
         choice(query, "order_by", ("created_at", "updated_at", "last_run_completion"))
         return answer(_shapes(page(rows, query), _include(request)))
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         refuse(request.data if isinstance(request.data, dict) else {}, *NOT_SERVED)
         fields = NewAgent(data=request.data)
@@ -77,15 +77,15 @@ class Agents(ApiView):
 class AgentCount(ApiView):
     """A bare number: how many agents the same query would list in all."""
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         return answer(_filtered(owned(self.principal(request), Agent), request).count())
 
 
 class OneAgent(ApiView):
-    def get(self, request: Request, agent_id: str) -> Response:
+    def get(self, request: Request, agent_id: str) -> HttpResponse:
         return answer(state(one(self.principal(request), Agent, agent_id), _include(request)))
 
-    def patch(self, request: Request, agent_id: str) -> Response:
+    def patch(self, request: Request, agent_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent = one(principal, Agent, agent_id)
         refuse(request.data if isinstance(request.data, dict) else {}, *NOT_SERVED)
@@ -105,30 +105,30 @@ class OneAgent(ApiView):
             _replace(agent, fields.validated_data)
         return answer(state(agent, _include(request)))
 
-    def delete(self, request: Request, agent_id: str) -> Response:
+    def delete(self, request: Request, agent_id: str) -> HttpResponse:
         agent = one(self.principal(request), Agent, agent_id)
         agent.delete()
         return answer({"message": f"Agent id={agent_id} successfully deleted"})
 
 
 class AgentBlocks(ApiView):
-    def get(self, request: Request, agent_id: str) -> Response:
+    def get(self, request: Request, agent_id: str) -> HttpResponse:
         agent = one(self.principal(request), Agent, agent_id)
         return answer([block_shape(block) for block in page(agent.blocks.all(), request.query_params, limit=50)])
 
 
 class AgentBlockByLabel(ApiView):
-    def get(self, request: Request, agent_id: str, label: str) -> Response:
+    def get(self, request: Request, agent_id: str, label: str) -> HttpResponse:
         return answer(block_shape(_labelled(one(self.principal(request), Agent, agent_id), label)))
 
-    def patch(self, request: Request, agent_id: str, label: str) -> Response:
+    def patch(self, request: Request, agent_id: str, label: str) -> HttpResponse:
         principal = self.principal(request)
         block = _labelled(one(principal, Agent, agent_id), label)
         return answer(block_shape(change_block(principal, block.id, request.data)))
 
 
 class AttachBlock(ApiView):
-    def patch(self, request: Request, agent_id: str, block_id: str) -> Response:
+    def patch(self, request: Request, agent_id: str, block_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent, block = one(principal, Agent, agent_id), one(principal, Block, block_id)
         if agent.blocks.filter(label=block.label).exclude(id=block.id).exists():
@@ -140,7 +140,7 @@ class AttachBlock(ApiView):
 
 
 class DetachBlock(ApiView):
-    def patch(self, request: Request, agent_id: str, block_id: str) -> Response:
+    def patch(self, request: Request, agent_id: str, block_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent, block = one(principal, Agent, agent_id), one(principal, Block, block_id)
         AgentBlock.objects.filter(agent=agent, block=block).delete()
@@ -148,20 +148,20 @@ class DetachBlock(ApiView):
 
 
 class AgentTools(ApiView):
-    def get(self, request: Request, agent_id: str) -> Response:
+    def get(self, request: Request, agent_id: str) -> HttpResponse:
         agent = one(self.principal(request), Agent, agent_id)
         return answer([tool_shape(tool) for tool in page(agent.tools.all(), request.query_params, limit=50)])
 
 
 class AttachTool(ApiView):
-    def patch(self, request: Request, agent_id: str, tool_id: str) -> Response:
+    def patch(self, request: Request, agent_id: str, tool_id: str) -> HttpResponse:
         principal = self.principal(request)
         attach_tools(one(principal, Agent, agent_id), [one(principal, Tool, tool_id)])
         return answer(None)
 
 
 class DetachTool(ApiView):
-    def patch(self, request: Request, agent_id: str, tool_id: str) -> Response:
+    def patch(self, request: Request, agent_id: str, tool_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent, tool = one(principal, Agent, agent_id), one(principal, Tool, tool_id)
         AgentTool.objects.filter(agent=agent, tool=tool).delete()
@@ -171,7 +171,7 @@ class DetachTool(ApiView):
 class ResetMessages(ApiView):
     """The agent forgets what is in context; everything stays in recall memory."""
 
-    def patch(self, request: Request, agent_id: str) -> Response:
+    def patch(self, request: Request, agent_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent = one(principal, Agent, agent_id)
         with transaction.atomic():

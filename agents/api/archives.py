@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
-from django.http import JsonResponse
+from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, refuse
@@ -41,7 +40,7 @@ class PassageBatch(serializers.Serializer):
 
 
 class Archives(ApiView):
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         choice(query, "order_by", ("created_at",))
         rows = owned(self.principal(request), Archive)
@@ -51,7 +50,7 @@ class Archives(ApiView):
             rows = rows.filter(name=name)
         return answer([archive_shape(archive) for archive in page(rows, query, limit=50)])
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         """Without vectors there is no use for an embedding, and to say nothing would be to promise them."""
         principal = self.principal(request)
         refuse(request.data if isinstance(request.data, dict) else {}, "embedding", "embedding_config")
@@ -60,10 +59,10 @@ class Archives(ApiView):
 
 
 class OneArchive(ApiView):
-    def get(self, request: Request, archive_id: str) -> Response:
+    def get(self, request: Request, archive_id: str) -> HttpResponse:
         return answer(archive_shape(one(self.principal(request), Archive, archive_id)))
 
-    def patch(self, request: Request, archive_id: str) -> Response:
+    def patch(self, request: Request, archive_id: str) -> HttpResponse:
         archive = one(self.principal(request), Archive, archive_id)
         given = request.data
         if isinstance(given, dict) and given.get("name") is None:
@@ -73,13 +72,13 @@ class OneArchive(ApiView):
         archive.save()
         return answer(archive_shape(archive))
 
-    def delete(self, request: Request, archive_id: str) -> Response:
+    def delete(self, request: Request, archive_id: str) -> HttpResponse:
         one(self.principal(request), Archive, archive_id).delete()
         return answer(None, status=204)
 
 
 class ArchivePassages(ApiView):
-    def post(self, request: Request, archive_id: str) -> Response:
+    def post(self, request: Request, archive_id: str) -> HttpResponse:
         archive = one(self.principal(request), Archive, archive_id)
         [passage] = filed(_only(archive), [_valid(PassageFields(data=request.data))])
         return answer(passage_shape(passage))
@@ -88,14 +87,14 @@ class ArchivePassages(ApiView):
 class ArchivePassageBatch(ApiView):
     """All of them are filed, or none."""
 
-    def post(self, request: Request, archive_id: str) -> Response:
+    def post(self, request: Request, archive_id: str) -> HttpResponse:
         archive = one(self.principal(request), Archive, archive_id)
         given = _valid(PassageBatch(data=request.data))["passages"]
         return answer([passage_shape(passage) for passage in filed(_only(archive), given)])
 
 
 class OneArchivePassage(ApiView):
-    def delete(self, request: Request, archive_id: str, passage_id: str) -> Response:
+    def delete(self, request: Request, archive_id: str, passage_id: str) -> HttpResponse:
         principal = self.principal(request)
         archive = one(principal, Archive, archive_id)
         one(principal, Passage, passage_id, archive.passages.all()).delete()
@@ -103,19 +102,19 @@ class OneArchivePassage(ApiView):
 
 
 class AttachArchive(ApiView):
-    def patch(self, request: Request, agent_id: str, archive_id: str) -> JsonResponse:
+    def patch(self, request: Request, agent_id: str, archive_id: str) -> HttpResponse:
         principal = self.principal(request)
         attached = AgentArchive(agent=one(principal, Agent, agent_id), archive=one(principal, Archive, archive_id))
         AgentArchive.objects.bulk_create([attached], ignore_conflicts=True)
-        return _null()
+        return answer(None)
 
 
 class DetachArchive(ApiView):
-    def patch(self, request: Request, agent_id: str, archive_id: str) -> JsonResponse:
+    def patch(self, request: Request, agent_id: str, archive_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent, archive = one(principal, Agent, agent_id), one(principal, Archive, archive_id)
         AgentArchive.objects.filter(agent=agent, archive=archive).delete()
-        return _null()
+        return answer(None)
 
 
 @transaction.atomic
@@ -130,11 +129,6 @@ def _filed(archival: Archival, fields: dict[str, Any]) -> Passage:
         passage.metadata = fields["metadata"]
         passage.save(update_fields=["metadata"])
     return passage
-
-
-def _null() -> JsonResponse:
-    """A JSON null: of a None, Django REST framework makes an empty body, which is no JSON."""
-    return JsonResponse(None, safe=False)
 
 
 def _only(archive: Archive) -> Archival:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from django.db import transaction
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts.keys import Principal
 from agents.api.pages import page
@@ -19,7 +19,7 @@ from memory.models import Block
 
 
 class Blocks(ApiView):
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         rows = owned(self.principal(request), Block)
         if label := query.get("label"):
@@ -34,7 +34,7 @@ class Blocks(ApiView):
             rows = rows.filter(labels_of_origin__is_template=True)
         return answer([block_shape(block) for block in page(rows, query, limit=50)])
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         columns = _columns(request.data)
         _check_limit(columns["value"], columns["limit"])
@@ -42,13 +42,13 @@ class Blocks(ApiView):
 
 
 class OneBlock(ApiView):
-    def get(self, request: Request, block_id: str) -> Response:
+    def get(self, request: Request, block_id: str) -> HttpResponse:
         return answer(block_shape(one(self.principal(request), Block, block_id)))
 
-    def patch(self, request: Request, block_id: str) -> Response:
+    def patch(self, request: Request, block_id: str) -> HttpResponse:
         return answer(block_shape(change_block(self.principal(request), block_id, request.data)))
 
-    def delete(self, request: Request, block_id: str) -> Response:
+    def delete(self, request: Request, block_id: str) -> HttpResponse:
         one(self.principal(request), Block, block_id).delete()
         return answer({"message": f"Block id={block_id} successfully deleted"})
 

@@ -11,6 +11,7 @@ The server answers   {"type": "accepted", "run_id": ...}, then the run's events,
 import asyncio
 import json
 import logging
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -146,12 +147,10 @@ class AgentConsumer(AsyncWebsocketConsumer):
             log.error("Following %s failed", run_id, exc_info=task.exception())
 
     async def _pass_on(self, run_id: str, after: int, tokens: bool) -> None:
-        try:
+        with suppress(StopConsumer):
             async for event in follow(run_id, after, tokens):
                 await self._say(**event)
             await self._say(type="done", run_id=run_id)
-        except StopConsumer:
-            log.warning("A WebSocket client took nothing of %s for %.0f s and was left", run_id, PATIENCE_SECONDS)
 
     async def _say(self, **fields: Any) -> None:
         """Returns when the client's connection has room for more. One that has none for long is closed."""
@@ -159,6 +158,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
             async with asyncio.timeout(PATIENCE_SECONDS), self.sending:
                 await self.send(json.dumps(fields, ensure_ascii=False))
         except TimeoutError:
+            log.warning("A WebSocket client took nothing for %.0f s and is left", PATIENCE_SECONDS)
             self._stop_following()
             await self.close(TOO_SLOW, "You took nothing for too long. Connect again, behind your last seq_id.")
             raise StopConsumer from None

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts.keys import Principal
 from agents.api.requests import flag
@@ -31,7 +31,7 @@ _RULES, _FACTS = "<tool_usage_rules>", "<memory_metadata>"
 
 
 class CoreMemory(ApiView):
-    def get(self, request: Request, agent_id: str) -> Response:
+    def get(self, request: Request, agent_id: str) -> HttpResponse:
         agent = one(self.principal(request), Agent, agent_id)
         blocks = agent.blocks.order_by("agentblock__id")
         return answer(memory_shape(agent, [block_shape(block) for block in blocks]))
@@ -40,7 +40,7 @@ class CoreMemory(ApiView):
 class Context(ApiView):
     """Of the agent's own thread, or of `conversation_id`. Token counts are the server's estimates."""
 
-    def get(self, request: Request, agent_id: str) -> Response:
+    def get(self, request: Request, agent_id: str) -> HttpResponse:
         principal = self.principal(request)
         place = default_conversation(principal, agent_id)
         if conversation_id := request.query_params.get("conversation_id"):
@@ -52,7 +52,7 @@ class Context(ApiView):
 class Recompile(ApiView):
     """The system prompt, compiled now. It is kept unless `dry_run`; it says when only with `update_timestamp`."""
 
-    def post(self, request: Request, agent_id: str) -> Response:
+    def post(self, request: Request, agent_id: str) -> HttpResponse:
         place, query = default_conversation(self.principal(request), agent_id), request.query_params
         dry_run, stamped = bool(flag(query, "dry_run")), bool(flag(query, "update_timestamp"))
         return answer(recompiled(place, dry_run=dry_run, stamped=stamped))
@@ -74,7 +74,7 @@ def recompiled(place: Conversation, *, dry_run: bool, stamped: bool) -> str:
 
 
 def _stamped_as(text: str, older: str) -> str:
-    """`text` with the time that `older` says it was compiled at. Both say it last: blocks may hold such a line too."""
+    """`text` with the time at which `older` was compiled. The last such line is the one: instructions may hold more."""
     stamps = _COMPILED_AT.findall(older)
     if not stamps:
         return text
@@ -108,7 +108,8 @@ def overview(principal: Principal, place: Conversation) -> Shape:
     agent = agent_with_belongings(place.agent_id)
     rows = list(Message.objects.filter(context_messages(place)).order_by("seq"))
     history = tuple(said(row.role, row.content, row.name) for row in rows if row.seq != 1)
-    prompt = prompt_parts(agent, _current_prompt(agent, place, rows))
+    text = _current_prompt(agent, place, rows)
+    prompt = prompt_parts(agent, text)
     tools = _tools(agent)
     archived = owned(principal, Passage).filter(archive_id__in=agent.archive_ids).count()
     handle = place.model or agent.model
@@ -127,7 +128,7 @@ def overview(principal: Principal, place: Conversation) -> Shape:
         "directories": None,
         "summary_memory": None,
         "functions_definitions": [_definition(tool) for tool in tools],
-        "messages": [_internal(row) for row in rows],
+        "messages": [_internal(row, text) for row in rows],
     }
 
 
@@ -166,10 +167,10 @@ def _definition(tool: ToolSpec) -> Shape:
     return {"function": function, "type": "function"}
 
 
-def _internal(row: Message) -> Shape:
+def _internal(row: Message, prompt: str) -> Shape:
     """A message as the model is told it: its role, and not the kinds of message that clients are shown."""
     message = said(row.role, row.content, row.name)
-    content = row.content["text"] if row.role == Message.Role.SYSTEM else flat_text(message.content)
+    content = prompt if row.seq == 1 else flat_text(message.content)
     calls = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for call in message.calls

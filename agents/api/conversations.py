@@ -1,7 +1,7 @@
 """Conversations: further threads with an agent, each with a history of its own."""
 
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from agents.api.pages import page
 from agents.api.requests import checked_id
@@ -14,7 +14,7 @@ from agents.models import Agent, Conversation
 
 
 class Conversations(ApiView):
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         rows = owned(self.principal(request), Conversation).filter(is_default=False)
         if agent_id := request.query_params.get("agent_id"):
             rows = rows.filter(agent_id=checked_id("agent", agent_id, ("query", "agent_id")))
@@ -22,7 +22,7 @@ class Conversations(ApiView):
         ids = context_ids(found)
         return answer([conversation_shape(row, ids[row.id]) for row in found])
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         agent_id = request.query_params.get("agent_id")
         if not agent_id:
@@ -35,7 +35,7 @@ class Conversations(ApiView):
 
 
 class OneConversation(ApiView):
-    def get(self, request: Request, conversation_id: str) -> Response:
+    def get(self, request: Request, conversation_id: str) -> HttpResponse:
         principal = self.principal(request)
         row = conversation(principal, conversation_id, request.query_params.get("agent_id"))
         return answer(conversation_shape(row, context_ids([row])[row.id]))

@@ -5,10 +5,9 @@ from functools import cache, wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts.authentication import principal_of
 from accounts.keys import Principal
@@ -184,7 +183,7 @@ def _check_streaming(body: dict[str, Any], streaming: bool) -> None:
 class AgentMessages(ApiView):
     """GET of the path that `send` answers POST on; see `messages` in urls.py."""
 
-    def get(self, request: Request, agent_id: str) -> Response:
+    def get(self, request: Request, agent_id: str) -> HttpResponse:
         principal, query = self.principal(request), request.query_params
         place = default_conversation(principal, agent_id)
         if conversation_id := query.get("conversation_id"):
@@ -193,7 +192,7 @@ class AgentMessages(ApiView):
 
 
 class ConversationMessages(ApiView):
-    def get(self, request: Request, conversation_id: str) -> Response:
+    def get(self, request: Request, conversation_id: str) -> HttpResponse:
         principal, query = self.principal(request), request.query_params
         return answer(message_page(conversation(principal, conversation_id, query.get("agent_id")), query))
 
@@ -212,7 +211,7 @@ def message_page(place: Conversation, query: Any) -> list[dict[str, Any]]:
 class Cancel(ApiView):
     """Cancel the runs that are named, or all of the agent that have not ended."""
 
-    def post(self, request: Request, agent_id: str) -> Response:
+    def post(self, request: Request, agent_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent = one(principal, Agent, agent_id)
         named = request.data.get("run_ids") if isinstance(request.data, dict) else None
@@ -230,7 +229,7 @@ class Cancel(ApiView):
 
 
 class CancelConversation(ApiView):
-    def post(self, request: Request, conversation_id: str) -> Response:
+    def post(self, request: Request, conversation_id: str) -> HttpResponse:
         principal = self.principal(request)
         place = conversation(principal, conversation_id, request.query_params.get("agent_id"))
         ids = list(place.runs.exclude(status__in=TERMINAL).order_by("-seq").values_list("id", flat=True))

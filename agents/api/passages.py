@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts.keys import Principal
 from agents.api.archives import PassageFields, filed
@@ -37,7 +37,7 @@ class PassageSearchFields(serializers.Serializer):
 
 
 class AgentPassages(ApiView):
-    def get(self, request: Request, agent_id: str) -> Response:
+    def get(self, request: Request, agent_id: str) -> HttpResponse:
         """Oldest first, unless `ascending` is false."""
         principal, query = self.principal(request), request.query_params
         rows = _passages(principal, one(principal, Agent, agent_id))
@@ -45,7 +45,7 @@ class AgentPassages(ApiView):
             rows = by_words(rows, text)
         return answer([passage_shape(passage) for passage in page(rows, query, limit=100, order="asc")])
 
-    def post(self, request: Request, agent_id: str) -> Response:
+    def post(self, request: Request, agent_id: str) -> HttpResponse:
         """A list, as the contract has it for texts that were cut up; here it is always one passage."""
         agent = one(self.principal(request), Agent, agent_id)
         fields = PassageFields(data=request.data)
@@ -54,7 +54,7 @@ class AgentPassages(ApiView):
 
 
 class OneAgentPassage(ApiView):
-    def delete(self, request: Request, agent_id: str, passage_id: str) -> Response:
+    def delete(self, request: Request, agent_id: str, passage_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent = one(principal, Agent, agent_id)
         one(principal, Passage, passage_id, _passages(principal, agent)).delete()
@@ -64,7 +64,7 @@ class OneAgentPassage(ApiView):
 class AgentPassageSearch(ApiView):
     """What the tool archival_memory_search finds, told in the agent's own time zone."""
 
-    def get(self, request: Request, agent_id: str) -> Response:
+    def get(self, request: Request, agent_id: str) -> HttpResponse:
         agent, query = one(self.principal(request), Agent, agent_id), request.query_params
         if "query" not in query:
             raise invalid(["query", "query"], "Field required", "missing")
@@ -83,7 +83,7 @@ class AgentPassageSearch(ApiView):
 class PassageSearch(ApiView):
     """Over one archive, one agent's archives, or all. `score` ranks the results of one search, and no more."""
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         fields = PassageSearchFields(data=request.data)
         fields.is_valid(raise_exception=True)

@@ -3,9 +3,9 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from accounts.keys import Principal
 from agents.api.pages import newest_page
@@ -40,7 +40,7 @@ class MessageSearchFields(serializers.Serializer):
 class Messages(ApiView):
     """Without an order: the newest page, oldest first; `after` means newer and `before` older."""
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         principal, query = self.principal(request), request.query_params
         rows = owned(principal, Message)
         key: tuple[str, ...] = ("created_at", "id")
@@ -54,14 +54,14 @@ class Messages(ApiView):
 class OneMessage(ApiView):
     """A list: one stored message may show as several, a thought and a call for example."""
 
-    def get(self, request: Request, message_id: str) -> Response:
+    def get(self, request: Request, message_id: str) -> HttpResponse:
         return answer(shown([one(self.principal(request), Message, message_id)]))
 
 
 class MessageSearch(ApiView):
     """By words; `hybrid` is what clients say who leave it to the server, and words are what it has."""
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         fields = MessageSearchFields(data=request.data)
         fields.is_valid(raise_exception=True)

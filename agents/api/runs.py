@@ -3,8 +3,8 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from agents.api.pages import page
 from agents.api.requests import flag
@@ -26,7 +26,7 @@ _STATUSES: dict[str, dict[str, Any]] = {
 
 
 class Runs(ApiView):
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         rows = owned(self.principal(request), Run).select_related("conversation").defer("input")
         agents = [*query.getlist("agent_ids"), *query.getlist("agent_id")]
@@ -46,11 +46,11 @@ class Runs(ApiView):
 
 
 class OneRun(ApiView):
-    def get(self, request: Request, run_id: str) -> Response:
+    def get(self, request: Request, run_id: str) -> HttpResponse:
         run = one(self.principal(request), Run, run_id)
         return answer(run_shape(run, run.conversation.is_default))
 
-    def delete(self, request: Request, run_id: str) -> Response:
+    def delete(self, request: Request, run_id: str) -> HttpResponse:
         """Its steps go with it; what was said stays in the conversation."""
         run = one(self.principal(request), Run, run_id)
         if not run.is_terminal:
@@ -60,7 +60,7 @@ class OneRun(ApiView):
 
 
 class RunMessages(ApiView):
-    def get(self, request: Request, run_id: str) -> Response:
+    def get(self, request: Request, run_id: str) -> HttpResponse:
         run = one(self.principal(request), Run, run_id)
         rows = Message.objects.filter(run=run)
         return answer(
@@ -69,14 +69,14 @@ class RunMessages(ApiView):
 
 
 class RunSteps(ApiView):
-    def get(self, request: Request, run_id: str) -> Response:
+    def get(self, request: Request, run_id: str) -> HttpResponse:
         run = one(self.principal(request), Run, run_id)
         rows = page(Step.objects.filter(run=run), request.query_params, key=("no",), limit=100, order="asc")
         return answer([step_shape(step) for step in rows])
 
 
 class RunUsage(ApiView):
-    def get(self, request: Request, run_id: str) -> Response:
+    def get(self, request: Request, run_id: str) -> HttpResponse:
         usage = usage_of(one(self.principal(request), Run, run_id))
         return answer(
             {
@@ -96,7 +96,7 @@ class RunUsage(ApiView):
 class RunMetrics(ApiView):
     """How long it took, and with what: `tools_used` are the ids of tools that have returned."""
 
-    def get(self, request: Request, run_id: str) -> Response:
+    def get(self, request: Request, run_id: str) -> HttpResponse:
         principal = self.principal(request)
         run = one(principal, Run, run_id)
         names = Message.objects.filter(run=run, role=Message.Role.TOOL).values("name")

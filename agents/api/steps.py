@@ -2,9 +2,9 @@
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, flag
@@ -23,34 +23,34 @@ class FeedbackFields(serializers.Serializer):
 
 
 class Steps(ApiView):
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         rows = _filtered(owned(self.principal(request), Step), request)
         return answer([step_shape(step) for step in page(rows, request.query_params, limit=50)])
 
 
 class OneStep(ApiView):
-    def get(self, request: Request, step_id: str) -> Response:
+    def get(self, request: Request, step_id: str) -> HttpResponse:
         return answer(step_shape(one(self.principal(request), Step, step_id)))
 
 
 class StepMessages(ApiView):
     """What the step took up, answered and got back from its tools, shown as the run's client wants it."""
 
-    def get(self, request: Request, step_id: str) -> Response:
+    def get(self, request: Request, step_id: str) -> HttpResponse:
         step = one(self.principal(request), Step, step_id)
         rows = page(Message.objects.filter(step=step), request.query_params, key=("seq",), limit=100, order="asc")
         return answer(shown(rows, View.of(step.run.options)))
 
 
 class StepMetrics(ApiView):
-    def get(self, request: Request, step_id: str) -> Response:
+    def get(self, request: Request, step_id: str) -> HttpResponse:
         return answer(step_metrics_shape(one(self.principal(request), Step, step_id)))
 
 
 class StepFeedback(ApiView):
     """A `feedback` of null takes it back; `tags` come on top of those that are there."""
 
-    def patch(self, request: Request, step_id: str) -> Response:
+    def patch(self, request: Request, step_id: str) -> HttpResponse:
         principal = self.principal(request)
         with transaction.atomic():
             step = one(principal, Step, step_id, owned(principal, Step).select_for_update())

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from django.db.models import F, Func
+from django.db.models import F, Func, TextField
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from agents.api.pages import MAX_LIMIT
 from agents.api.requests import choice, integer
@@ -16,14 +16,15 @@ from agents.models import Agent
 class Tags(ApiView):
     """Cursors are tags: they need not be in the list, or be there any longer."""
 
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         choice(query, "order_by", ("name",))
         order = choice(query, "order", ("asc", "desc")) or "asc"
         limit = min(integer(query, "limit", 50), MAX_LIMIT)
         part = query.get("name") or query.get("query_text") or ""
         rows = owned(self.principal(request), Agent).order_by()
-        tags = {tag for tag in rows.values_list(Func(F("tags"), function="unnest"), flat=True).distinct()}
+        each = Func(F("tags"), function="unnest", output_field=TextField())
+        tags = rows.values_list(each, flat=True).distinct()
         found = [tag for tag in tags if part.lower() in tag.lower()]
         return answer(tag_page(found, query.get("after"), query.get("before"), order == "desc", limit))
 

@@ -1,7 +1,7 @@
 """The organization's tools, to look at and attach."""
 
+from django.http import HttpResponse
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from agents.api.pages import page
 from agents.api.scope import one, owned
@@ -12,7 +12,7 @@ from tools.models import Tool
 
 
 class Tools(ApiView):
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         principal, query = self.principal(request), request.query_params
         catalog.ensure(principal.organization_id)
         rows = owned(principal, Tool)
@@ -29,5 +29,5 @@ class Tools(ApiView):
 
 
 class OneTool(ApiView):
-    def get(self, request: Request, tool_id: str) -> Response:
+    def get(self, request: Request, tool_id: str) -> HttpResponse:
         return answer(tool_shape(one(self.principal(request), Tool, tool_id)))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
+from django.http import HttpResponse, JsonResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -25,8 +27,9 @@ class ApiView(APIView):
         return request.user  # set by the authentication class
 
 
-def answer(body: Any, status: int = 200) -> Response:
-    return Response(body, status=status)
+def answer(body: Any, status: int = 200) -> HttpResponse:
+    """A JSON body. Of a None Django REST framework would make an empty one, which is no JSON."""
+    return JsonResponse(None, safe=False, status=status) if body is None else Response(body, status=status)
 
 
 class Health(APIView):
@@ -35,7 +38,5 @@ class Health(APIView):
     authentication_classes: list[type] = []
     permission_classes: list[type] = []
 
-    def get(self, request: Request) -> Response:
-        from django.conf import settings
-
+    def get(self, request: Request) -> HttpResponse:
         return Response({"version": settings.VERSION, "status": "ok"})

@@ -9,7 +9,7 @@ from accounts.fields import new_id
 from accounts.models import Organization
 from agents import runs
 from agents.creation import create_agent
-from agents.ledger import StepLedger, Turn
+from agents.ledger import StepLedger
 from agents.llm.registry import context_window
 from agents.loading import load_state
 from agents.loop.ports import LLM, Abort
@@ -18,6 +18,7 @@ from agents.models import Agent, Conversation, Message, Run, Step, ToolAttempt
 from agents.runs import Offer, accept
 from agents.streaming import Wires
 from agents.toolbox import CommitTools
+from agents.turns import Turn
 from tests.agents.loop.doubles import Answer, Script, call
 from tools import registry
 from workers.claims import claim

@@ -10,10 +10,9 @@ from asgiref.sync import sync_to_async
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from agents import ledger, streaming
+from agents import endings, streaming
 from agents.events import CLAIM, durable_events
 from agents.following import Reader, follow
-from agents.ledger import Hold, Turn
 from agents.loop.events import CallDelta, CallStart, Done, ReasoningDelta, ReasoningEnd, TextDelta
 from agents.loop.messages import Reply
 from agents.loop.reply import fold
@@ -21,6 +20,7 @@ from agents.models import Conversation, Run, Step
 from agents.rows import reply_row
 from agents.runs import cancel
 from agents.streaming import Publisher
+from agents.turns import Hold, Turn
 from agents.wire import parts
 from tests.agents import given
 from tests.agents.loop.doubles import Script, call, calls, says
@@ -247,7 +247,7 @@ async def test_the_returns_that_a_cancel_gives_open_calls_are_told(is_held):
     def stop(run, turn, wires):
         cancel(run.id, wires)
         if is_held:
-            ledger.cancel(turn)
+            endings.cancel(turn)
 
     run, turn, wires = await sync_to_async(until_the_bell)()
     live = asyncio.create_task(collected(run.id, tokens=True))

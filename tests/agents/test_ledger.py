@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from agents import ledger, runs
+from agents import endings, ledger, runs, turns
 from agents.errors import Fenced, LLMError
 from agents.events import CLAIM
 from agents.loop.decision import Finished, Heartbeat
@@ -80,7 +80,7 @@ def test_a_run_that_waits_is_not_passed_over():
     given.said(agent, "one")
     given.said(agent, "two")
     turn = given.claimed(agent)
-    ledger.postpone(turn, 30, LLMError("rate_limit", "Slow down.", retryable=True))
+    endings.postpone(turn, 30, LLMError("rate_limit", "Slow down.", retryable=True))
     assert claim(given.place(agent).id, "worker-2", 30) is None
     assert given.place(agent).owner == ""
 
@@ -233,10 +233,10 @@ WRITES = {
         [given.admitted(turn, "core_memory_append", label="human", content="x")],
         lambda done: Heartbeat(),
     ),
-    "a failure": lambda turn, book: ledger.fail(turn, "error", "internal_error", "broken"),
-    "a cancel": lambda turn, book: ledger.cancel(turn),
-    "a wait": lambda turn, book: ledger.postpone(turn, 1, LLMError("timeout", "late")),
-    "a release": lambda turn, book: ledger.release(turn),
+    "a failure": lambda turn, book: endings.fail(turn, "error", "internal_error", "broken"),
+    "a cancel": lambda turn, book: endings.cancel(turn),
+    "a wait": lambda turn, book: endings.postpone(turn, 1, LLMError("timeout", "late")),
+    "a release": lambda turn, book: endings.release(turn),
 }
 
 
@@ -270,6 +270,7 @@ def test_a_late_worker_whose_lease_nobody_took_may_still_commit():
 def unheard(monkeypatch):
     """Every commit comes through, and is tried again because nobody heard of it."""
     monkeypatch.setattr(ledger, "settled", given.twice)
+    monkeypatch.setattr(endings, "settled", given.twice)
     monkeypatch.setattr(runs, "settled", given.twice)
 
 
@@ -295,7 +296,7 @@ def test_an_intent_is_committed_once(unheard, tmp_path):
     assert given.tries(run) == [("ring_bell", 1, "succeeded")]
 
 
-@pytest.mark.parametrize("end", [ledger.cancel, lambda turn: ledger.fail(turn, "error", "internal_error", "broken")])
+@pytest.mark.parametrize("end", [endings.cancel, lambda turn: endings.fail(turn, "error", "internal_error", "broken")])
 def test_a_run_ends_once(unheard, end):
     agent = given.agent("ring_bell")
     run = given.said(agent)
@@ -309,7 +310,7 @@ def test_a_run_ends_once(unheard, end):
 def test_a_wait_counts_one_failure(unheard):
     agent = given.agent()
     given.said(agent)
-    ledger.postpone(given.claimed(agent), 30, LLMError("timeout", "late"))
+    endings.postpone(given.claimed(agent), 30, LLMError("timeout", "late"))
     assert Step.objects.get().llm_failures == 1
 
 
@@ -348,7 +349,7 @@ def test_a_worker_that_stands_still_inside_a_commit_blocks_no_accept():
     given.said(agent, "one")
     turn = given.claimed(agent)
     with transaction.atomic():
-        ledger._fence(turn.hold, 1)
+        turns.fence(turn.hold, 1)
         other = connection.copy()
         try:
             with other.cursor() as cursor:

@@ -26,12 +26,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from agents import ledger, runs, toolbox
+from agents import endings, ledger, runs, toolbox
 from agents.errors import LLMError
-from agents.ledger import Turn
 from agents.loop.ports import Abort
 from agents.models import TERMINAL, Conversation, Inbox, Message, Run, Step, ToolAttempt
 from agents.streaming import Wires
+from agents.turns import Turn
 from memory.models import Block
 from tests import invariants
 from tests.agents import given
@@ -419,7 +419,7 @@ def _accepted_elsewhere(agent):
 def test_a_deadline_ends_a_run_that_waits():
     agent = given.agent()
     run = given.said(agent)
-    ledger.postpone(given.claimed(agent), 600, LLMError("rate_limit", "Slow down."))
+    endings.postpone(given.claimed(agent), 600, LLMError("rate_limit", "Slow down."))
     Run.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
     assert given.claimed(agent).run.is_terminal
     assert given.ended(run) == ("failed", "error", "deadline_exceeded")

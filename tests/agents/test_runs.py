@@ -10,9 +10,9 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.fields import new_id
-from agents import ledger, runs
+from agents import endings, runs
 from agents.creation import create_conversation
-from agents.errors import Cancelled, LLMError
+from agents.errors import Cancelled, Fenced, LLMError
 from agents.loop.ports import Abort
 from agents.models import Inbox, Message, Run, Step
 from agents.runs import KeyReused, accept, backoff, cancel
@@ -359,8 +359,8 @@ def test_a_run_whose_worker_died_is_cancelled_and_its_calls_are_paired(wires):
     why = "The user cancelled the request, so this call was not completed."
     assert given.transcript(agent)[2:] == [f"tool: {why}"] * 2
     assert given.tries(run) == [("ring_bell", 1, "cancelled"), ("set_lamp", 1, "cancelled")]
-    with pytest.raises(ledger.Fenced):
-        ledger.release(dead)
+    with pytest.raises(Fenced):
+        endings.release(dead)
 
 
 def test_cancelling_twice_or_after_the_end_changes_nothing(wires):

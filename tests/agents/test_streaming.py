@@ -9,11 +9,11 @@ from django.conf import settings
 
 from accounts.fields import new_id
 from agents import runs, streaming
-from agents.ledger import Hold, Turn
 from agents.loop.events import CallDelta, CallStart, ReasoningDelta, TextDelta
 from agents.loop.ports import Abort
 from agents.models import Conversation, Run, Step
 from agents.streaming import Publisher, Wires, channel
+from agents.turns import Hold, Turn
 from tests.agents import given
 from tests.agents.loop.doubles import Script, says
 from tests.live.processes import free_port

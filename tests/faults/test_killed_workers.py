@@ -128,6 +128,21 @@ def test_a_run_that_kills_every_worker_is_given_up(server: Server) -> None:
     assert server.transcript(agent) == ["user: poison", "user: after", "assistant: ok: after"]
 
 
+def test_cancelled_when_the_worker_is_dead(server: Server, folder: Path) -> None:
+    """Twice, and inside a tool: whoever takes over only has to end it, and the call gets a return."""
+    (folder / "wait").touch()
+    agent = server.agent("ring_bell")
+    run = server.send(agent, turn(call("ring_bell", folder=folder), "!say never"))
+    wait_until((folder / "begun").exists)
+    server.owner().kill()
+    for _ in range(2):
+        assert server.client().agents.messages.cancel(agent, run_ids=[run]) == {run: "cancelled"}
+    server.add_worker()
+    assert server.await_end(run)["status"] == "cancelled"
+    assert [line.partition(":")[0] for line in server.transcript(agent)] == ["user", "assistant", "tool error"]
+    assert server.client().agents.messages.create(agent, input="next").messages[-1].content == "ok: next"
+
+
 def attempts(server: Server, run_id: str) -> list[str]:
     found = server.sql("SELECT status FROM agents_toolattempt WHERE run_id = %s ORDER BY call_index, attempt", run_id)
     return [row[0] for row in found]

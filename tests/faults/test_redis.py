@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import exceptions as redis_errors
 
 from tests import invariants
 from tests.fakellm import FakeLLM
+from tests.invariants import lines
 from tests.live import Server, call, turn, wait_until
 
 
@@ -107,6 +109,37 @@ def test_frozen(server: Server) -> None:
     finally:
         server.valkey.process.cont()
     assert len(server.transcript(agent)) == 4
+
+
+def test_frozen_under_load(server: Server, tmp_path: Path) -> None:
+    """Nobody who sends is kept waiting for it, and turns with tools go on."""
+    agents = [server.agent("set_lamp") for _ in range(4)]
+    text = turn("!sleep 0.2\n" + call("set_lamp", folder=tmp_path), "!say done")
+    patient = server.client(max_retries=0, timeout=10)
+    server.valkey.process.stop()
+    try:
+        runs = [patient.agents.messages.create_async(agent, input=text).id for _ in range(3) for agent in agents]
+        assert {server.await_end(run, 60)["status"] for run in runs} == {"completed"}
+    finally:
+        server.valkey.process.cont()
+    assert len(lines(tmp_path / "lit")) == len(runs)
+
+
+def test_without_memory(server: Server) -> None:
+    """A Redis that refuses every write is as good as none."""
+    with server.redis() as redis:
+        redis.config_set("maxmemory-policy", "noeviction")
+        redis.config_set("maxmemory", "1")
+        with pytest.raises(redis_errors.OutOfMemoryError):
+            redis.set("tests", "x")
+        try:
+            agent = server.agent()
+            runs = [server.send(agent, f"message {number}") for number in range(5)]
+            assert {server.await_end(run)["status"] for run in runs} == {"completed"}
+            events = list(server.client().agents.messages.stream(agent, input="again", stream_tokens=True))
+        finally:
+            redis.config_set("maxmemory", "0")
+    assert "".join(event.content for event in events if event.message_type == "assistant_message") == "ok: again"
 
 
 def test_works_with_hints_again_afterwards(server: Server) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from agents import ledger
+from agents import endings
 from agents.errors import LLMError
 from agents.models import Inbox, Run
 from tests.agents import given
@@ -57,7 +57,7 @@ def test_a_dead_worker_s_conversation_is_found(agent):
 
 def test_a_wait_is_found_when_it_is_over(agent):
     given.said(agent)
-    ledger.postpone(given.claimed(agent), 30, LLMError("rate_limit", "Slow down."))
+    endings.postpone(given.claimed(agent), 30, LLMError("rate_limit", "Slow down."))
     assert not found(agent)
     Inbox.objects.update(ready_at=timezone.now() - timedelta(seconds=1))
     assert found(agent)
@@ -65,7 +65,7 @@ def test_a_wait_is_found_when_it_is_over(agent):
 
 def test_a_run_past_its_deadline_is_found_while_it_waits(agent):
     given.said(agent)
-    ledger.postpone(given.claimed(agent), 600, LLMError("rate_limit", "Slow down."))
+    endings.postpone(given.claimed(agent), 600, LLMError("rate_limit", "Slow down."))
     Run.objects.update(deadline_at=timezone.now() - timedelta(seconds=1))
     assert found(agent)
 

@@ -71,6 +71,7 @@ def test_a_window_shows_what_the_next_step_would_send(acme, agent):
     acme.patch(f"agents/{agent}/core-memory/blocks/human", {"value": "Bea"})
     window = acme.get(f"agents/{agent}/context")
     assert "Bea" in window["core_memory"]
+    assert "Bea" in window["messages"][0]["content"][0]["text"]
     acme.patch(f"agents/{agent}/reset-messages")
     assert acme.get(f"agents/{agent}/context")["num_messages"] == 1
 
@@ -118,9 +119,9 @@ def test_the_time_is_updated_on_demand(acme, agent):
     assert OLD not in stored()
 
 
-def test_a_time_in_a_block_is_left_alone(acme, agent):
+def test_a_time_in_the_instructions_is_left_alone(acme, agent):
     line = "- System prompt last recompiled: never"
-    acme.patch(f"agents/{agent}/core-memory/blocks/human", {"value": line})
+    acme.patch(f"agents/{agent}", {"system": line})
     aged()
     text = acme.post(f"agents/{agent}/recompile")
     assert line in text

@@ -18,7 +18,8 @@ def ask(caller, agent, text, *answers):
 def agents(acme):
     """Two agents that have both been asked about herons."""
     made = [acme.agent(tools=["conversation_search"])["id"] for _ in range(2)]
-    ask(acme, made[0], "Is the heron grey?", calls(("conversation_search", {"query": "egret"})), says("Grey it is."))
+    searched = calls(("conversation_search", {"query": "heron egret"}))
+    ask(acme, made[0], "Is the heron grey?", searched, says("Grey it is."))
     ask(acme, made[1], "Does the heron sing?", says("Not the heron."))
     return made
 
@@ -63,7 +64,7 @@ def test_search_finds_what_was_said_by_words(acme, globex, agents):
     assert sorted(hits(acme, query="heron")) == ["Does the heron sing?", "Is the heron grey?", "Not the heron."]
     assert hits(acme, query="heron", agent_id=agents[0]) == ["Is the heron grey?"]
     assert hits(acme, query="egret") == []  # the words of a call are not said aloud
-    assert len(hits(acme, query="heron", limit=1)) == 1
+    assert [len(hits(acme, query="heron", limit=limit)) for limit in (1, 2, 3, 4)] == [1, 2, 3, 3]
     assert hits(globex, query="heron") == []
 
 

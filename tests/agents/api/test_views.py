@@ -100,9 +100,7 @@ def test_what_belongs_to_another_is_not_found(ids, globex, method, path):
     assert "not found" in response.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    "path", ["agents", "archives", "blocks", "conversations", "messages", "runs", "steps", "tags"]
-)
+@pytest.mark.parametrize("path", ["agents", "archives", "blocks", "conversations", "messages", "runs", "steps", "tags"])
 def test_lists_hold_nothing_of_another(ids, acme, globex, path):
     assert acme.get(f"{path}/") != []
     assert globex.get(f"{path}/") == []

@@ -1,0 +1,108 @@
+"""A claimed step, and the statements that every commit to its conversation begins with.
+
+The fence is the first of them: it fails when another worker has claimed the conversation since (a higher epoch), and
+otherwise locks the row, so that a claim waits for the commit or the commit sees the claim.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+
+from accounts.fields import new_id
+from agents.errors import Fenced
+from agents.events import CLAIM
+from agents.models import Conversation, Message, Run, Step
+from agents.wire import View
+
+_FENCE = "UPDATE agents_conversation SET next_seq = next_seq + %s WHERE id = %s AND epoch = %s RETURNING next_seq - %s"
+
+_FENCE_AND_RELEASE = """
+UPDATE agents_conversation
+   SET next_seq = next_seq + %s, owner = '', lease_until = NULL, last_message_at = clock_timestamp()
+ WHERE id = %s AND epoch = %s RETURNING next_seq - %s
+"""
+
+# There is work: at the time given, or now; or there is none.
+READY_AT = """
+UPDATE agents_inbox SET hinted_at = NULL, ready_at = CASE WHEN %s THEN COALESCE(%s, clock_timestamp()) END
+ WHERE conversation_id = %s
+"""
+
+READY_NOW = """
+UPDATE agents_inbox SET hinted_at = clock_timestamp(), ready_at = clock_timestamp() WHERE conversation_id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A worker's hold on a conversation: `epoch` is its fencing token."""
+
+    conversation_id: str
+    epoch: int
+
+
+@dataclass(slots=True)
+class Turn:
+    """A claimed step: the rows, and the counter of this claim's events.
+
+    `committed` is told what became durable, after the commit: new messages, and the run when it has ended.
+    `ready` says, after the step was closed, whether the conversation has more work right now.
+    """
+
+    hold: Hold
+    conversation: Conversation
+    run: Run
+    step: Step
+    is_again: bool = False  # the step was begun by an earlier claim
+    seconds_left: float = float("inf")  # until the run's deadline, at the claim
+    committed: Callable[[list[Message], Run | None], None] = lambda messages, run: None
+    answer_id: str = field(default_factory=lambda: new_id("message"))
+    thinks_aloud: bool = False  # thoughts come among the arguments of calls
+    prompt: tuple[str, dict[str, Any]] | None = None  # the system message's id and its new content, when it changed
+    context_from: int | None = None  # the first message that stays in context, when some have left it
+    can_shrink: bool = False  # whether more of them could leave it
+    llm_ns: int | None = None
+    first_token_ns: int | None = None
+    tool_ns: int = 0
+    ready: bool = False
+    _numbers: int = 0
+
+    def number(self, count: int = 1) -> int:
+        """The first of the next `count` event numbers."""
+        first = self.run.claims * CLAIM + self._numbers + 1
+        self._numbers += count
+        return first
+
+    @property
+    def view(self) -> View:
+        return View.of(self.run.options)
+
+    def call_id(self, index: int) -> str:
+        """The id of the index-th call of this step's answer, the same in every claim."""
+        return f"call_{self.step.id.removeprefix('step-').replace('-', '')[:20]}{index:02d}"
+
+
+def fence(hold: Hold, messages: int, *, release: bool = False) -> int:
+    """Lock the conversation, refuse a worker that lost it, and give the first of `messages` new numbers."""
+    statement = _FENCE_AND_RELEASE if release else _FENCE
+    row = execute(statement, [messages, hold.conversation_id, hold.epoch, messages])
+    if row is None:
+        raise Fenced(f"epoch {hold.epoch} of {hold.conversation_id} is over")
+    return row[0]
+
+
+def set_columns(row: Run | Step, values: dict[str, Any]) -> None:
+    """UPDATE these columns of the row. Composed by hand: every step does it, and a queryset takes ten times as long."""
+    meta = row._meta
+    columns: list[Any] = [meta.get_field(name) for name in values]
+    prepared = [column.get_db_prep_save(values[column.name], connection) for column in columns]
+    assignments = ", ".join(f"{column.column} = %s" for column in columns)
+    execute(f"UPDATE {meta.db_table} SET {assignments} WHERE id = %s", [*prepared, row.pk])
+
+
+def execute(statement: str, parameters: list[Any]) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchone() if cursor.description else None
