@@ -3,6 +3,12 @@
 import os
 
 from celery import Celery
+from kombu.transport.redis import Transport
+from redis.exceptions import OutOfMemoryError
+
+# A Redis that is full refuses every write. To Celery that would be the worker's end; like this it is a lost connection,
+# and the sweep does the work until there is a new one.
+Transport.connection_errors = (*Transport.connection_errors, OutOfMemoryError)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 

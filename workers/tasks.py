@@ -3,7 +3,7 @@
 from functools import cache
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import celeryd_after_setup, worker_shutting_down
 
 from agents.hints import ADVANCE
 from workers.wiring import WorkerProcess
@@ -19,8 +19,9 @@ def advance(conversation_id: str) -> None:
     this_process().advance(conversation_id)
 
 
-@worker_ready.connect
-def on_ready(**_: object) -> None:
+@celeryd_after_setup.connect
+def on_start(**_: object) -> None:
+    """Before the broker is connected: with the sweep alone, a worker works without it."""
     this_process().start()
 
 

@@ -132,6 +132,7 @@ def test_without_memory(server: Server) -> None:
         redis.config_set("maxmemory", "1")
         with pytest.raises(redis_errors.OutOfMemoryError):
             redis.set("tests", "x")
+        redis.client_kill_filter(_type="normal", skipme=True)  # workers write to it when they connect
         try:
             agent = server.agent()
             runs = [server.send(agent, f"message {number}") for number in range(5)]
@@ -140,8 +141,19 @@ def test_without_memory(server: Server) -> None:
         finally:
             redis.config_set("maxmemory", "0")
     assert "".join(event.content for event in events if event.message_type == "assistant_message") == "ok: again"
+    assert all(worker.is_alive for worker in server.workers)
 
 
 def test_works_with_hints_again_afterwards(server: Server) -> None:
     agent = server.agent()
     assert server.await_end(server.send(agent, "hello"))["status"] == "completed"
+
+
+def test_a_worker_that_starts_without_redis_works_all_the_same(
+    tmp_path_factory: pytest.TempPathFactory, llm: FakeLLM
+) -> None:
+    with Server(tmp_path_factory.mktemp("without"), llm, workers=0) as server:
+        server.valkey.process.kill()
+        run = server.send(server.agent(), turn("!say hi"))
+        server.add_worker()
+        assert server.await_end(run)["status"] == "completed"
