@@ -11,7 +11,7 @@ from agents.loop.decision import Finished
 from agents.models import TERMINAL, Message, Run, Step, ToolAttempt
 from agents.retry import settled
 from agents.rows import return_row
-from agents.turns import READY_AT, READY_NOW, Turn, execute, fence, set_columns
+from agents.turns import READY_AT, READY_NOW, Turn, execute, fence, insert, set_columns
 from tools.spec import ToolReturn
 
 # After a run has ended: is there perhaps a later one? The row's own counter answers, because it is read again when
@@ -146,7 +146,7 @@ def _pair_open_calls(turn: Turn, ending: Finished) -> list[Message]:
     ]
     for row in rows:
         row.event_seq = turn.number()
-    Message.objects.bulk_create(rows)
+    insert(rows)
     ToolAttempt.objects.filter(step_id=turn.step.id, finished_at=None).update(
         status=ToolAttempt.Status.CANCELLED if ending.stop_reason == "cancelled" else ToolAttempt.Status.INTERRUPTED,
         finished_at=timezone.now(),

@@ -16,7 +16,7 @@ from agents.loop.step import INTERRUPTED, Admitted, Ready
 from agents.models import TERMINAL, Conversation, Message, Run, Step, ToolAttempt
 from agents.retry import settled
 from agents.rows import input_row, reply_row, return_row
-from agents.turns import READY_AT, READY_NOW, Hold, Turn, execute, fence, set_columns
+from agents.turns import READY_AT, READY_NOW, Hold, Turn, execute, fence, insert, set_columns
 from agents.wire import parts
 from tools.spec import ToolReturn
 
@@ -95,7 +95,7 @@ def _promote(turn: Turn) -> None:
         input_row(turn.step, hold.conversation_id, accepted, seq=seq + index, index=index)
         for index, accepted in enumerate(turn.run.input)
     ]
-    Message.objects.bulk_create(rows)
+    insert(rows)
 
 
 def _rest(hold: Hold) -> None:
@@ -165,7 +165,7 @@ class StepLedger:
                 returns = [item if isinstance(item, ToolReturn) else calls.run(item) for item in ready]
                 calls.save()
                 rows = self._rows(reply, returns, ids, seq)
-                Message.objects.bulk_create(rows)
+                insert(rows)
                 self._save_prompt()
                 self._save_attempts(reply, ready, returns, starting)
                 decision = conclude(returns) if conclude else None
@@ -220,9 +220,8 @@ class StepLedger:
         """With the answer: all its calls, as far as they have come. Later: ends of what was started, and the next."""
         now, ends = timezone.now(), {returned.call_id: returned for returned in returns}
         if reply and reply.calls:
-            ToolAttempt.objects.bulk_create(
-                self._attempt(index, call, ends.get(call.id), starting, now) for index, call in enumerate(reply.calls)
-            )
+            calls = enumerate(reply.calls)
+            insert([self._attempt(index, call, ends.get(call.id), starting, now) for index, call in calls])
             return
         for returned in returns:
             tries = ToolAttempt.objects.filter(step_id=self.turn.step.id, call_id=returned.call_id, finished_at=None)

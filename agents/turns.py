@@ -4,7 +4,7 @@ The fence is the first of them: it fails when another worker has claimed the con
 otherwise locks the row, so that a claim waits for the commit or the commit sees the claim.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.db import connection
 from accounts.fields import new_id
 from agents.errors import Fenced
 from agents.events import CLAIM
-from agents.models import Conversation, Message, Run, Step
+from agents.models import Conversation, Message, Run, Step, ToolAttempt
 from agents.wire import View
 
 _FENCE = "UPDATE agents_conversation SET next_seq = next_seq + %s WHERE id = %s AND epoch = %s RETURNING next_seq - %s"
@@ -100,6 +100,19 @@ def set_columns(row: Run | Step, values: dict[str, Any]) -> None:
     prepared = [column.get_db_prep_save(values[column.name], connection) for column in columns]
     assignments = ", ".join(f"{column.column} = %s" for column in columns)
     execute(f"UPDATE {meta.db_table} SET {assignments} WHERE id = %s", [*prepared, row.pk])
+
+
+def insert(rows: Sequence[Message | ToolAttempt]) -> None:
+    """INSERT new rows of one table, for the same reason by hand."""
+    if not rows:
+        return
+    meta = rows[0]._meta
+    columns: list[Any] = [column for column in meta.local_concrete_fields if not column.generated]
+    columns = [column for column in columns if column.attname != "id" or rows[0].pk]
+    values = [column.get_db_prep_save(column.pre_save(row, True), connection) for row in rows for column in columns]
+    names = ", ".join(f'"{column.column}"' for column in columns)
+    one = f"({', '.join(['%s'] * len(columns))})"
+    execute(f"INSERT INTO {meta.db_table} ({names}) VALUES {', '.join([one] * len(rows))}", values)
 
 
 def execute(statement: str, parameters: list[Any]) -> Any:
