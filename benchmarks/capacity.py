@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx2
 
-from benchmarks.step import serving
+from benchmarks.step import machine, serving
 from tests.live.processes import Running
 from tests.live.server import MODEL, Server
 
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=5)
     chosen = parser.parse_args()
+    print(machine())
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder), slots=chosen.turns) as server:
         measure(server, chosen.turns, chosen.seconds)
 

@@ -47,11 +47,11 @@ def test_restarted_again_and_again(tmp_path: Path, llm: FakeLLM) -> None:
         agents = [server.agent("ring_bell") for _ in range(6)]
         with offering(server, agents, text) as offers:
             for _ in range(RESTARTS):
-                time.sleep(1.5)
+                time.sleep(3)
                 postgres.stop_at_once()
                 time.sleep(1.5)
                 postgres.start()
-            time.sleep(1.5)
+            time.sleep(3)
         reconnect(server)
         ends = Counter(server.await_end(run, 90)["status"] for run in offers.accepted)
         assert ends["completed"] >= 0.9 * len(offers.accepted) > 10
