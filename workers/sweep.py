@@ -11,25 +11,26 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 
+# An array, not IN: the planner takes a subquery's rows for many, and reads every conversation there is.
 # The lease of a conversation under work keeps it out. Whoever was hinted at lately is given the time to come.
 SWEEP = """
 UPDATE agents_inbox SET hinted_at = clock_timestamp()
- WHERE conversation_id IN (
+ WHERE conversation_id = ANY(ARRAY(
        SELECT inbox.conversation_id
          FROM agents_inbox AS inbox JOIN agents_conversation AS lane ON lane.id = inbox.conversation_id
         WHERE inbox.ready_at <= clock_timestamp()
           AND (lane.lease_until IS NULL OR lane.lease_until < clock_timestamp())
           AND (inbox.hinted_at IS NULL OR inbox.hinted_at < clock_timestamp() - make_interval(secs => %s))
         ORDER BY inbox.ready_at LIMIT %s
-          FOR UPDATE OF inbox SKIP LOCKED)
+          FOR UPDATE OF inbox SKIP LOCKED))
 RETURNING conversation_id
 """
 
 LATE = """
 UPDATE agents_inbox SET ready_at = clock_timestamp()
- WHERE conversation_id IN (
+ WHERE conversation_id = ANY(ARRAY(
        SELECT conversation_id FROM agents_run
-        WHERE NOT (status IN ('completed', 'failed', 'cancelled')) AND deadline_at < clock_timestamp() LIMIT %s)
+        WHERE NOT (status IN ('completed', 'failed', 'cancelled')) AND deadline_at < clock_timestamp() LIMIT %s))
    AND (ready_at IS NULL OR ready_at > clock_timestamp())
 """
 

@@ -11,7 +11,7 @@ from agents.errors import LLMError
 from agents.models import Inbox, Run
 from tests.agents import given
 from tests.agents.loop.doubles import says
-from workers.sweep import SWEEP, due
+from workers.sweep import BATCH, SWEEP, due
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,3 +106,25 @@ def test_a_conversation_in_another_s_hands_is_skipped_not_waited_for(agent):
         other.rollback()
         other.close()
     assert found(agent)
+
+
+IDLE = """
+WITH lanes AS (
+     INSERT INTO agents_conversation (id, organization_id, agent_id, is_default, created_at, updated_at, epoch, owner,
+                                      next_seq, context_from)
+     SELECT 'conv-' || gen_random_uuid(), %s, %s, false, now(), now(), 0, '', 2, 2 FROM generate_series(1, 20000)
+     RETURNING id)
+INSERT INTO agents_inbox (conversation_id, next_run_seq) SELECT id, 1 FROM lanes
+"""
+
+
+def test_conversations_with_nothing_to_do_cost_the_sweep_nothing():
+    agent = given.agent()
+    given.said(agent)
+    with connection.cursor() as cursor:
+        cursor.execute(IDLE, [agent.organization_id, agent.id])
+        cursor.execute("ANALYZE agents_inbox, agents_conversation")
+        cursor.execute(f"EXPLAIN {SWEEP}", [0, BATCH])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "inbox_ready" in plan
+    assert "Seq Scan" not in plan
