@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import redis.asyncio as redis
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from agents.events import durable_events, last_numbers
 from agents.models import Run
@@ -119,6 +119,7 @@ class Hub:
         self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
         self._listeners: dict[str, set[asyncio.Queue[list[Wire]]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._turn = asyncio.Lock()  # one leaves while another comes: the last word must be the right one
 
     @asynccontextmanager
     async def listen(self, run_id: str) -> AsyncIterator[asyncio.Queue[list[Wire]]]:
@@ -147,13 +148,16 @@ class Hub:
 
     async def _subscribe(self, run_id: str) -> None:
         try:
-            await asyncio.wait_for(self._pubsub.subscribe(channel(run_id)), timeout=2)
+            async with self._turn:
+                await asyncio.wait_for(self._pubsub.subscribe(channel(run_id)), timeout=2)
         except (redis.RedisError, OSError, TimeoutError) as error:
             log.warning("No live events from Redis for now: %s", error)
 
     async def _unsubscribe(self, run_id: str) -> None:
         try:
-            await asyncio.wait_for(self._pubsub.unsubscribe(channel(run_id)), timeout=2)
+            async with self._turn:
+                if run_id not in self._listeners:
+                    await asyncio.wait_for(self._pubsub.unsubscribe(channel(run_id)), timeout=2)
         except (redis.RedisError, OSError, TimeoutError) as error:
             log.info("Could not unsubscribe: %s", error)
 
@@ -171,25 +175,22 @@ class Hub:
                 if message:
                     run_id = message["channel"].decode().removeprefix("perdure:")
                     self._put(run_id, json.loads(message["data"]))
-            except (redis.RedisError, OSError) as error:
+            except Exception as error:  # whatever it is, the readers of this process need this task
                 log.warning("Live events from Redis broke off: %s", error)
                 await asyncio.sleep(0.5)
 
     async def _poll(self) -> None:
-        told: dict[str, int] = {}
         while True:
             await asyncio.sleep(POLL_SECONDS)
             if not self._listeners:
                 continue
             try:
                 numbers = await in_thread(last_numbers, list(self._listeners))
-            except DatabaseError as error:
+            except Exception as error:  # whatever it is, the readers of this process need this task
                 log.warning("Followed runs could not be looked up: %s", error)
                 continue
-            for run_id, number in numbers.items():
-                if told.get(run_id) != number:
-                    self._put(run_id, LOOK_AGAIN)
-            told = numbers
+            for run_id in numbers:
+                self._put(run_id, LOOK_AGAIN)
 
     def _put(self, run_id: str, entries: list[Wire]) -> None:
         for queue in self._listeners.get(run_id, ()):
