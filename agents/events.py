@@ -6,7 +6,7 @@ time, with the same numbers.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Max
@@ -106,12 +106,20 @@ def shown_messages(run: Run) -> int:
     return Message.objects.filter(run_id=run.id, event_seq__isnull=False).count()
 
 
-def last_numbers(run_ids: list[str]) -> dict[str, int]:
-    """The number of the newest durable event of each run; what a reader asks who hears nothing from Redis."""
-    numbers = dict(
-        Message.objects.filter(run_id__in=run_ids, event_seq__isnull=False)
-        .values_list("run_id")
-        .annotate(last=Max("event_seq"))
-    )
+class Progress(NamedTuple):
+    """How far a run has come: the number of its newest durable event, and whether that is the last."""
+
+    number: int
+    over: bool
+
+
+def progress_of(run_ids: list[str]) -> dict[str, Progress]:
+    """Of the runs that have any durable event; what a reader asks who hears nothing from Redis."""
+    if not run_ids:
+        return {}
+    told = Message.objects.filter(run_id__in=run_ids, event_seq__isnull=False)
+    found = {
+        run_id: Progress(last, False) for run_id, last in told.values_list("run_id").annotate(last=Max("event_seq"))
+    }
     ended = Run.objects.filter(id__in=run_ids, final_event_seq__isnull=False).values_list("id", "final_event_seq")
-    return numbers | dict(ended)
+    return found | {run_id: Progress(last, True) for run_id, last in ended}

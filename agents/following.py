@@ -8,16 +8,17 @@ import asyncio
 import json
 import logging
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import redis.asyncio as redis
 from django.conf import settings
 from django.db import connection
 
-from agents.events import durable_events, last_numbers
+from agents.events import Progress, durable_events, progress_of
 from agents.models import Run
 from agents.streaming import channel, piece
 from agents.wire import Wire
@@ -29,6 +30,9 @@ MAX_WAITING = 256
 """Entries that a reader may be behind. Then it is told to look at the rows, which hold all that has to be told."""
 LOOK_AGAIN: list[Wire] = []
 """Put into a reader's queue: Postgres has more than you have heard."""
+REDIS_SECONDS = 2.0
+
+Entries = asyncio.Queue[list[Wire]]
 
 T = TypeVar("T")
 
@@ -111,95 +115,112 @@ class Reader:
         )
 
 
+@dataclass(eq=False)
+class Listener:
+    """One who follows a run. `seen` tells the last number that it has; without, it cares for the end alone."""
+
+    seen: Callable[[], int] | None = None
+    queue: Entries = field(default_factory=asyncio.Queue)
+
+    def put(self, entries: list[Wire]) -> None:
+        if self.queue.qsize() >= MAX_WAITING:
+            while not self.queue.empty():
+                self.queue.get_nowait()
+            entries = LOOK_AGAIN
+        self.queue.put_nowait(entries)
+
+    def lacks(self, progress: Progress) -> bool:
+        return progress.over or (self.seen is not None and self.seen() < progress.number)
+
+
 class Hub:
-    """The readers of this event loop, by run."""
+    """The listeners of this event loop, by run, and the one task that keeps Redis' subscriptions the same as theirs.
+
+    That is one task's work because listeners come, leave and are cancelled at any moment, also half-way through a
+    command to Redis.
+    """
 
     def __init__(self) -> None:
         self._redis = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=1)
         self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
-        self._listeners: dict[str, set[asyncio.Queue[list[Wire]]]] = {}
+        self._listeners: dict[str, set[Listener]] = {}
+        self._subscribed: dict[str, asyncio.Event] = {}
+        self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._turn = asyncio.Lock()  # one leaves while another comes: the last word must be the right one
 
     @asynccontextmanager
-    async def listen(self, run_id: str) -> AsyncIterator[asyncio.Queue[list[Wire]]]:
+    async def listen(self, run_id: str, seen: Callable[[], int] | None = None) -> AsyncIterator[Entries]:
         """A queue of what is published of the run from now on."""
-        queue: asyncio.Queue[list[Wire]] = asyncio.Queue()
-        first = run_id not in self._listeners
-        self._listeners.setdefault(run_id, set()).add(queue)
+        listener = Listener(seen)
+        self._listeners.setdefault(run_id, set()).add(listener)
         try:
-            if first:
-                await self._subscribe(run_id)
-            self._start()
-            yield queue
+            await self._hears(run_id)
+            yield listener.queue
         finally:
-            self._listeners[run_id].discard(queue)
+            self._listeners[run_id].discard(listener)
             if not self._listeners[run_id]:
                 del self._listeners[run_id]
-                await self._unsubscribe(run_id)
+                self._changed.set()
 
     async def history(self, run_id: str) -> list[Wire]:
         """What the run's stream still holds; nothing, without Redis."""
         try:
-            rows: Any = await asyncio.wait_for(self._redis.xrange(channel(run_id)), timeout=2)
+            rows: Any = await asyncio.wait_for(self._redis.xrange(channel(run_id)), REDIS_SECONDS)
         except (redis.RedisError, OSError, TimeoutError):
             return []
         return [entry for _, fields in rows or () for entry in json.loads(fields[b"e"])]
 
-    async def _subscribe(self, run_id: str) -> None:
-        try:
-            async with self._turn:
-                await asyncio.wait_for(self._pubsub.subscribe(channel(run_id)), timeout=2)
-        except (redis.RedisError, OSError, TimeoutError) as error:
-            log.warning("No live events from Redis for now: %s", error)
-
-    async def _unsubscribe(self, run_id: str) -> None:
-        try:
-            async with self._turn:
-                if run_id not in self._listeners:
-                    await asyncio.wait_for(self._pubsub.unsubscribe(channel(run_id)), timeout=2)
-        except (redis.RedisError, OSError, TimeoutError) as error:
-            log.info("Could not unsubscribe: %s", error)
-
-    def _start(self) -> None:
+    async def _hears(self, run_id: str) -> None:
+        """Wait until the run is subscribed to; but not for long, because without Redis it goes on too."""
+        if run_id not in self._subscribed:
+            self._subscribed[run_id] = asyncio.Event()
+            self._changed.set()
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._poll())]
+            self._tasks = [asyncio.create_task(_for_ever(work)) for work in (self._subscribe, self._read, self._poll)]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._subscribed[run_id].wait(), REDIS_SECONDS)
+
+    async def _subscribe(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+        try:
+            if gone := [run_id for run_id in self._subscribed if run_id not in self._listeners]:
+                for run_id in gone:
+                    del self._subscribed[run_id]
+                await self._pubsub.unsubscribe(*map(channel, gone))
+            if new := [run_id for run_id, event in self._subscribed.items() if not event.is_set()]:
+                await self._pubsub.subscribe(*map(channel, new))
+                for run_id in new:
+                    self._subscribed[run_id].set()
+        except Exception:
+            self._changed.set()  # to try again
+            raise
 
     async def _read(self) -> None:
-        while True:
-            try:
-                if not self._pubsub.subscribed:
-                    await asyncio.sleep(0.01)
-                    continue
-                message = await self._pubsub.get_message(timeout=5)
-                if message:
-                    run_id = message["channel"].decode().removeprefix("perdure:")
-                    self._put(run_id, json.loads(message["data"]))
-            except Exception as error:  # whatever it is, the readers of this process need this task
-                log.warning("Live events from Redis broke off: %s", error)
-                await asyncio.sleep(0.5)
+        if not self._pubsub.subscribed:
+            await asyncio.sleep(0.01)
+        elif message := await self._pubsub.get_message(timeout=5):
+            run_id = message["channel"].decode().removeprefix("perdure:")
+            entries = json.loads(message["data"])
+            for listener in self._listeners.get(run_id, ()):
+                listener.put(entries)
 
     async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            if not self._listeners:
-                continue
-            try:
-                numbers = await in_thread(last_numbers, list(self._listeners))
-            except Exception as error:  # whatever it is, the readers of this process need this task
-                log.warning("Followed runs could not be looked up: %s", error)
-                continue
-            for run_id in numbers:
-                self._put(run_id, LOOK_AGAIN)
+        await asyncio.sleep(POLL_SECONDS)
+        for run_id, progress in (await in_thread(progress_of, list(self._listeners))).items():
+            for listener in self._listeners.get(run_id, ()):
+                if listener.lacks(progress):
+                    listener.put(LOOK_AGAIN)
 
-    def _put(self, run_id: str, entries: list[Wire]) -> None:
-        for queue in self._listeners.get(run_id, ()):
-            if queue.qsize() < MAX_WAITING:
-                queue.put_nowait(entries)
-                continue
-            while not queue.empty():
-                queue.get_nowait()
-            queue.put_nowait(LOOK_AGAIN)
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """Whatever befalls it: every reader of this process needs it."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            log.warning("Live events are delayed: %s", error)
+            await asyncio.sleep(0.5)
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
@@ -215,7 +236,7 @@ def hub() -> Hub:
 async def follow(run_id: str, after: int = 0, tokens: bool = False) -> AsyncIterator[Wire]:
     """The events of a run with numbers above `after`, until its last. Nothing is missed and nothing comes twice."""
     reader = Reader(after, tokens)
-    async with hub().listen(run_id) as queue:
+    async with hub().listen(run_id, lambda: reader.seen) as queue:
         for entry in await hub().history(run_id) if tokens else []:
             for event in reader.take(entry):
                 yield event
@@ -230,7 +251,7 @@ async def follow(run_id: str, after: int = 0, tokens: bool = False) -> AsyncIter
                     yield event
 
 
-async def ended(run_id: str, queue: asyncio.Queue[list[Wire]]) -> list[Wire] | None:
+async def ended(run_id: str, queue: Entries) -> list[Wire] | None:
     """Wait until the run has ended. `queue` was listening before the run began.
 
     Returns all its durable events, if they were all heard; None if Postgres must be asked for them.

@@ -3,7 +3,7 @@
 import pytest
 
 from agents.errors import LLMError
-from agents.events import FAILURES, durable_events, last_numbers, usage_of
+from agents.events import FAILURES, Progress, durable_events, progress_of, usage_of
 from agents.models import Step
 from tests.agents import given
 from tests.agents.loop.doubles import calls, says
@@ -50,11 +50,11 @@ def test_a_run_under_way_tells_what_it_has():
     agent = given.agent()
     run = given.said(agent)
     assert events(run) == []
-    assert last_numbers([run.id]) == {}
+    assert progress_of([run.id]) == {}
 
 
-def test_the_last_number_is_that_of_the_end(done):
-    assert last_numbers([done.id]) == {done.id: events(done)[-2]["seq_id"]}
+def test_the_progress_of_a_run_that_is_over_is_its_end(done):
+    assert progress_of([done.id]) == {done.id: Progress(events(done)[-2]["seq_id"], over=True)}
 
 
 @pytest.mark.parametrize("code", [*FAILURES, "server_error"])

@@ -1,25 +1,29 @@
 """Readers: whatever is lost, doubled or late on the wire, a client is sent every message once and whole."""
 
 import asyncio
+import json
+import random
 from collections import defaultdict
 from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
+import redis
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from agents import endings, streaming
+from agents import endings, following, streaming
 from agents.events import CLAIM, durable_events
-from agents.following import Reader, follow
+from agents.following import Hub, Reader, follow
 from agents.loop.events import CallDelta, CallStart, Done, ReasoningDelta, ReasoningEnd, TextDelta
 from agents.loop.messages import Reply
 from agents.loop.reply import fold
 from agents.models import Conversation, Run, Step
 from agents.rows import reply_row
 from agents.runs import cancel
-from agents.streaming import Publisher
+from agents.streaming import Publisher, channel
 from agents.turns import Hold, Turn
 from agents.wire import parts
 from tests.agents import given
@@ -255,3 +259,74 @@ async def test_the_returns_that_a_cancel_gives_open_calls_are_told(is_held):
     await sync_to_async(stop)(run, turn, wires)
     heard = await asyncio.wait_for(live, 20)
     assert [event["message_type"] for event in heard] == ["tool_call_message", "tool_return_message", "stop_reason"]
+
+
+@pytest.fixture
+async def unpolled_hub(monkeypatch):
+    """A hub whose listeners hear of Redis' messages alone, and whose subscriptions take their time."""
+
+    def slowed(command):
+        async def run(*channels):
+            await asyncio.sleep(0.001)
+            await command(*channels)
+
+        return run
+
+    monkeypatch.setattr(following, "POLL_SECONDS", 1e6)
+    hub = Hub()
+    for name in ("subscribe", "unsubscribe"):
+        monkeypatch.setattr(hub._pubsub, name, slowed(getattr(hub._pubsub, name)))
+    yield hub
+    for task in hub._tasks:
+        task.cancel()
+
+
+async def test_a_listener_hears_although_others_come_leave_and_are_cancelled(unpolled_hub):
+    dice = random.Random(1)
+
+    async def visit():
+        async with asyncio.timeout(dice.random() * 0.004), unpolled_hub.listen("run-1"):
+            await asyncio.sleep(dice.random() * 0.004)
+
+    publisher = redis.Redis.from_url(settings.REDIS_URL)
+    for number in range(200):
+        visitors = [asyncio.create_task(visit()) for _ in range(3)]
+        await asyncio.sleep(dice.random() * 0.004)
+        async with unpolled_hub.listen("run-1") as queue:
+            await asyncio.gather(*visitors, return_exceptions=True)
+            publisher.publish(channel("run-1"), json.dumps([{"number": number}]))
+            assert await asyncio.wait_for(queue.get(), 5) == [{"number": number}]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_reader_whom_redis_tells_nothing_is_told_of_the_rows(monkeypatch):
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(Hub, "_read", lambda hub: asyncio.sleep(3600))
+    agent = await sync_to_async(given.agent)()
+    run = await sync_to_async(given.said)(agent)
+    live = asyncio.create_task(collected(run.id))
+    await asyncio.sleep(0.2)
+    await sync_to_async(given.advance)(agent, says("hi"))
+    heard = await asyncio.wait_for(live, 20)
+    assert [event["message_type"] for event in heard] == ["assistant_message", "stop_reason", "usage_statistics"]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_tasks_that_readers_need_outlive_any_error(monkeypatch):
+    failures = iter([RuntimeError("odd"), ValueError("odder")])
+
+    def progress_of(run_ids):
+        for error in failures:
+            raise error
+        return actual(run_ids)
+
+    actual = following.progress_of
+    monkeypatch.setattr(following, "progress_of", progress_of)
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(Hub, "_read", lambda hub: asyncio.sleep(3600))
+    agent = await sync_to_async(given.agent)()
+    run = await sync_to_async(given.said)(agent)
+    live = asyncio.create_task(collected(run.id))
+    await asyncio.sleep(0.2)
+    await sync_to_async(given.advance)(agent, says("hi"))
+    assert await asyncio.wait_for(live, 20)
