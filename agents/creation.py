@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 from django.db import transaction
@@ -135,8 +136,34 @@ def attach_blocks(agent: Agent, blocks: Sequence[Block]) -> None:
     AgentBlock.objects.bulk_create((AgentBlock(agent=agent, block=block) for block in blocks), ignore_conflicts=True)
 
 
+@transaction.atomic
 def attach_tools(agent: Agent, tools: Sequence[Tool]) -> None:
-    AgentTool.objects.bulk_create((AgentTool(agent=agent, tool=tool) for tool in tools), ignore_conflicts=True)
+    """An agent holds one tool of each name: what is attached takes the place of another of its name, for this agent.
+
+    A tool that is to ask for approval by default brings the rule for it.
+    """
+    if not tools:
+        return
+    # Locked, so that two tools of one name that are attached at once do not both stay.
+    rules = Agent.objects.select_for_update(no_key=True).values_list("tool_rules", flat=True).get(id=agent.id)
+    last = {tool.name: tool for tool in tools}
+    AgentTool.objects.filter(agent=agent, tool__name__in=last).exclude(tool__in=last.values()).delete()
+    AgentTool.objects.bulk_create((AgentTool(agent=agent, tool=tool) for tool in last.values()), ignore_conflicts=True)
+    asking = [tool.name for tool in last.values() if tool.default_requires_approval]
+    if asking:
+        agent.tool_rules = reduce(with_approval, asking, rules)
+        agent.save(update_fields=["tool_rules", "updated_at"])
+
+
+def with_approval(rules: list[dict[str, Any]], tool_name: str) -> list[dict[str, Any]]:
+    """The rules, with one that calls of the tool wait for approval."""
+    if len(without_approval(rules, tool_name)) < len(rules):
+        return rules
+    return [*rules, {"type": "requires_approval", "tool_name": tool_name}]
+
+
+def without_approval(rules: list[dict[str, Any]], tool_name: str) -> list[dict[str, Any]]:
+    return [rule for rule in rules if (rule["type"], rule["tool_name"]) != ("requires_approval", tool_name)]
 
 
 def found(model: Any, organization_id: str, ids: Sequence[str], kind: str) -> list[Any]:

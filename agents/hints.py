@@ -1,4 +1,7 @@
-"""A hint says "this conversation has work". It may be lost or doubled: the sweep finds the work all the same."""
+"""A hint says "this conversation has work". It may be lost or doubled: the sweep finds the work all the same.
+
+So may the other hint, that somebody wants to see which models there are: who asks again gives it again.
+"""
 
 import logging
 import time
@@ -7,6 +10,7 @@ from collections.abc import Callable
 from celery import current_app
 
 ADVANCE = "workers.advance"
+LIST_MODELS = "workers.list_models"
 PAUSE = 5.0
 
 log = logging.getLogger(__name__)
@@ -19,13 +23,23 @@ on_failure: Callable[[str], None] | None = None
 
 def hint(conversation_id: str) -> None:
     """Tell some worker. Never raises, and waits for a broker that hangs at most once in five seconds."""
-    global _broken_until
-    if time.monotonic() >= _broken_until:
-        try:
-            current_app.send_task(ADVANCE, args=[conversation_id], retry=False, ignore_result=True)
-            return
-        except Exception as error:  # kombu passes on whatever its transport raises
-            _broken_until = time.monotonic() + PAUSE
-            log.warning("The broker cannot be reached (%s); the sweep takes over", error)
-    if on_failure:
+    if not _sent(ADVANCE, conversation_id) and on_failure:
         on_failure(conversation_id)
+
+
+def want_models() -> None:
+    """Have some worker ask the providers which models they have. Never raises."""
+    _sent(LIST_MODELS)
+
+
+def _sent(task: str, *arguments: str) -> bool:
+    global _broken_until
+    if time.monotonic() < _broken_until:
+        return False
+    try:
+        current_app.send_task(task, args=arguments, retry=False, ignore_result=True)
+    except Exception as error:  # kombu passes on whatever its transport raises
+        _broken_until = time.monotonic() + PAUSE
+        log.warning("The broker cannot be reached (%s); the sweep takes over", error)
+        return False
+    return True

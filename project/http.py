@@ -55,7 +55,10 @@ def error_response(error: BaseException) -> JsonResponse | None:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
     if status is None:
         return None
-    return JsonResponse({"detail": _detail(error, status)}, status=status, headers=HEADERS.get(status))
+    body = {"detail": _detail(error, status)}
+    if status == 501:
+        body["error"] = {"type": "not_implemented", "message": body["detail"], "detail": None}
+    return JsonResponse(body, status=status, headers=HEADERS.get(status))
 
 
 def _detail(error: BaseException, status: int) -> Any:

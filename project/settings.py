@@ -5,6 +5,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
+from agents.llm.provider import VARIABLES
 from project import env
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,19 +111,9 @@ STOP_GRACE_SECONDS = env.seconds("PERDURE_STOP_GRACE", 25)
 WORKER_SLOTS = env.number("PERDURE_WORKER_SLOTS", 1000, minimum=1)
 STREAM_RETENTION_SECONDS = 3 * 3600
 
-# Models: the providers are read from these by agents/llm/registry.py --------------------------------------------------
+# Models: agents/llm/provider.py says which variables there are --------------------------------------------------------
 
-PROVIDER_SETTINGS = {
-    name: value
-    for name in (
-        "OPENAI_API_KEY",
-        "OPENAI_BASE_URL",
-        "ANTHROPIC_API_KEY",
-        "ANTHROPIC_BASE_URL",
-        "OLLAMA_BASE_URL",
-    )
-    if (value := env.secret(name))
-}
+PROVIDER_SETTINGS = {name: value for name in VARIABLES if (value := env.secret(name))}
 LLM_READ_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_READ_TIMEOUT", 300)
 LLM_TOTAL_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_TOTAL_TIMEOUT", 900)
 

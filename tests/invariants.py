@@ -46,7 +46,7 @@ WRONG: dict[str, str] = {
           FROM answers AS a CROSS JOIN jsonb_array_elements(a.content -> 'calls') AS call
           LEFT JOIN agents_step AS s ON s.id = a.step_id
           LEFT JOIN agents_message AS t ON t.conversation_id = a.conversation_id AND t.role = 'tool'
-               AND t.content ->> 'call_id' = call ->> 'id' AND t.step_id = a.step_id
+               AND t.content ->> 'call_id' = call ->> 'id' AND t.step_id IS NOT DISTINCT FROM a.step_id
                AND t.seq > a.seq AND (a.next_answer IS NULL OR t.seq < a.next_answer)
          WHERE s.status IS DISTINCT FROM 'responded'
          GROUP BY a.conversation_id, a.seq, call HAVING count(t.id) <> 1""",
@@ -54,7 +54,8 @@ WRONG: dict[str, str] = {
         SELECT t.conversation_id, t.seq FROM agents_message AS t
          WHERE t.role = 'tool' AND NOT EXISTS (
                SELECT 1 FROM agents_message AS a CROSS JOIN jsonb_array_elements(a.content -> 'calls') AS call
-                WHERE a.role = 'assistant' AND a.step_id = t.step_id AND a.seq < t.seq
+                WHERE a.role = 'assistant' AND a.conversation_id = t.conversation_id
+                  AND a.step_id IS NOT DISTINCT FROM t.step_id AND a.seq < t.seq
                   AND call ->> 'id' = t.content ->> 'call_id')""",
     "I3 a run has ended while a call of it was open": """
         SELECT a.id, a.name, a.status FROM agents_toolattempt AS a JOIN agents_run AS r ON r.id = a.run_id

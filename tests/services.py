@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agents.llm.provider import VARIABLES
+
 _stack = ExitStack()
 atexit.register(_stack.close)  # also where pytest stops before it has begun
 
@@ -28,5 +30,5 @@ def pytest_load_initial_conftests() -> None:
         "PERDURE_STOP_GRACE": "3",
         "PERDURE_APPS": "tests.effects",
     }
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OLLAMA_BASE_URL"):
+    for name in VARIABLES:
         os.environ.pop(name, None)

@@ -6,36 +6,43 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.sealing import seal
 from agents.api.blocks import change_block
+from agents.api.identities import with_belongings
 from agents.api.inputs import messages_of
 from agents.api.pages import page
-from agents.api.requests import choice, flag, refuse
+from agents.api.requests import checked_id, choice, flag, refuse
 from agents.api.scope import one, owned
 from agents.api.serializers import AgentFields, NewAgent
-from agents.api.shapes import Relations, Shape, agent_shape, block_shape, context_ids, tool_shape
+from agents.api.shapes import EPOCH, Relations, Shape, agent_shape, block_shape, context_ids, tool_shape
 from agents.api.views import ApiView, answer
 from agents.creation import attach_blocks, attach_tools, create_agent, found
 from agents.errors import Conflict, NotFound, invalid
 from agents.llm.registry import Providers, providers_from
-from agents.models import Agent, AgentBlock, AgentTool, Conversation, Run
+from agents.models import Agent, AgentBlock, AgentIdentity, AgentTool, Conversation, Identity, Run
 from agents.models.run import TERMINAL
 from memory.models import Block
 from tools.models import Tool
 
+ORDERS = ("created_at", "updated_at", "last_run_completion")
+
 RELATIONS = ("blocks", "tools", "tags", "sources", "identities", "secrets", "managed_group", "pending_approval")
 
 # Fields of the contract that would need parts which this server does not have.
-NOT_SERVED = ("enable_sleeptime", "from_template", "template", "folder_ids", "source_ids", "identity_ids")
+NOT_SERVED = ("enable_sleeptime", "from_template", "template", "folder_ids", "source_ids")
 
-_IN_ORDER = (
-    Prefetch("blocks", Block.objects.order_by("agentblock__id")),
-    Prefetch("tools", Tool.objects.order_by("agenttool__id")),
-)
+_IN_ORDER = {
+    "blocks": Prefetch("blocks", Block.objects.order_by("agentblock__id")),
+    "tools": Prefetch("tools", Tool.objects.order_by("agenttool__id")),
+    "identities": Prefetch("identities", with_belongings(Identity.objects.order_by("agentidentity__id"))),
+}
+
+_LAST_RUN = Run.objects.filter(agent=OuterRef("pk"), status__in=TERMINAL).order_by("-created_at", "-id")
 
 
 @cache
@@ -46,9 +53,8 @@ def providers() -> Providers:
 class Agents(ApiView):
     def get(self, request: Request) -> HttpResponse:
         query = request.query_params
-        rows = _filtered(owned(self.principal(request), Agent), request)
-        choice(query, "order_by", ("created_at", "updated_at", "last_run_completion"))
-        return answer(_shapes(page(rows, query), _include(request)))
+        rows, key = _ordered(_filtered(owned(self.principal(request), Agent), request), request)
+        return answer(_shapes(page(rows, query, key=key, orders=ORDERS), _include(request)))
 
     def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
@@ -59,18 +65,21 @@ class Agents(ApiView):
         columns["model"] = columns.get("model") or providers().default()
         providers().resolve(columns["model"])
         secrets = fields.secret_values()
-        agent = create_agent(
-            principal.organization_id,
-            actor_id=principal.user_id,
-            blocks=fields.block_columns(),
-            block_ids=given.get("block_ids") or (),
-            tool_names=given.get("tools") or (),
-            tool_ids=given.get("tool_ids") or (),
-            include_base_tools=given["include_base_tools"] is not False,
-            include_base_tool_rules=given["include_base_tool_rules"] is not False,
-            opening=_opening(given.get("initial_message_sequence")),
-            **columns | ({"sealed_secrets": seal(secrets)} if secrets else {}),
-        )
+        identities = found(Identity, principal.organization_id, given.get("identity_ids") or (), "Identity")
+        with transaction.atomic():
+            agent = create_agent(
+                principal.organization_id,
+                actor_id=principal.user_id,
+                blocks=fields.block_columns(),
+                block_ids=given.get("block_ids") or (),
+                tool_names=given.get("tools") or (),
+                tool_ids=given.get("tool_ids") or (),
+                include_base_tools=given["include_base_tools"] is not False,
+                include_base_tool_rules=given["include_base_tool_rules"] is not False,
+                opening=_opening(given.get("initial_message_sequence")),
+                **columns | ({"sealed_secrets": seal(secrets)} if secrets else {}),
+            )
+            agent.identities.add(*identities)
         return answer(state(agent, None))
 
 
@@ -125,6 +134,20 @@ class AgentBlockByLabel(ApiView):
         principal = self.principal(request)
         block = _labelled(one(principal, Agent, agent_id), label)
         return answer(block_shape(change_block(principal, block.id, request.data)))
+
+
+class BlockAgents(ApiView):
+    """The agents that have this block."""
+
+    def get(self, request: Request, block_id: str) -> HttpResponse:
+        block = one(self.principal(request), Block, block_id)
+        return answer(_shapes(page(block.agents.all(), request.query_params), _include(request)))
+
+
+class IdentityAgents(ApiView):
+    def get(self, request: Request, identity_id: str) -> HttpResponse:
+        identity = one(self.principal(request), Identity, identity_id)
+        return answer(_shapes(page(identity.agents.all(), request.query_params), _include(request)))
 
 
 class AttachBlock(ApiView):
@@ -190,12 +213,13 @@ def state(agent: Agent, include: frozenset[str] | None) -> Shape:
 def _shapes(agents: Sequence[Agent], include: frozenset[str] | None) -> list[Shape]:
     """The same number of queries for one agent as for a page of them."""
     ids = [agent.id for agent in agents]
-    loaded = {agent.id: agent for agent in Agent.objects.filter(id__in=ids).prefetch_related(*_IN_ORDER)}
+    wanted = [prefetch for name, prefetch in _IN_ORDER.items() if include is None or f"agent.{name}" in include]
+    rows = Agent.objects.filter(id__in=ids).annotate(last_run_id=Subquery(_LAST_RUN.values("id")[:1]))
+    loaded = {agent.id: agent for agent in rows.prefetch_related(*wanted)}
     conversations = list(Conversation.objects.filter(agent_id__in=ids, is_default=True))
     in_context = context_ids(conversations)
     messages = {conversation.agent_id: in_context[conversation.id] for conversation in conversations}
-    ended = Run.objects.filter(agent_id__in=ids, status__in=TERMINAL)
-    last = {run.agent_id: run for run in ended.order_by("agent_id", "-created_at").distinct("agent_id")}
+    last = {run.agent_id: run for run in Run.objects.filter(id__in=[row.last_run_id for row in loaded.values()])}
     return [agent_shape(loaded[id], Relations(loaded[id], include), messages.get(id, ()), last.get(id)) for id in ids]
 
 
@@ -222,7 +246,32 @@ def _filtered(rows: QuerySet[Agent], request: Request) -> QuerySet[Agent]:
             rows = rows.filter(**{f"labels_of_origin__{column}": value})
     if actor := query.get("created_by_id"):
         rows = rows.filter(created_by_id=actor)
+    if reason := query.get("last_stop_reason"):
+        rows = rows.annotate(stopped=Subquery(_LAST_RUN.values("stop_reason")[:1])).filter(stopped=reason)
+    return _of_identities(rows, request)
+
+
+def _of_identities(rows: QuerySet[Agent], request: Request) -> QuerySet[Agent]:
+    """Those of one identity, by its id; those of any of several, by their keys."""
+    query = request.query_params
+    links = AgentIdentity.objects.filter(agent=OuterRef("pk"))
+    if id := query.get("identity_id"):
+        rows = rows.filter(Exists(links.filter(identity_id=checked_id("identity", id, ("query", "identity_id")))))
+    if keys := query.getlist("identifier_keys"):
+        rows = rows.filter(Exists(links.filter(identity__identifier_key__in=keys)))
     return rows
+
+
+def _ordered(rows: QuerySet[Agent], request: Request) -> tuple[QuerySet[Agent], tuple[str, ...]]:
+    """The rows with the columns that order them; `sort_by` is the older name. Who never ended a run is the oldest."""
+    query = request.query_params
+    column = choice(query, "order_by", ORDERS) or choice(query, "sort_by", ORDERS) or "created_at"
+    if column != "last_run_completion":
+        return rows, (column, "id")
+    return rows.annotate(moment=Coalesce(Subquery(_LAST_RUN.values("completed_at")[:1]), Value(EPOCH))), (
+        "moment",
+        "id",
+    )
 
 
 def _labelled(agent: Agent, label: str) -> Block:
@@ -233,7 +282,7 @@ def _labelled(agent: Agent, label: str) -> Block:
 
 
 def _replace(agent: Agent, given: dict[str, Any]) -> None:
-    """`block_ids` and `tool_ids` in a PATCH are the whole new set."""
+    """`block_ids`, `tool_ids` and `identity_ids` in a PATCH are the whole new set."""
     if given.get("block_ids") is not None:
         blocks = found(Block, agent.organization_id, given["block_ids"], "Block")
         AgentBlock.objects.filter(agent=agent).exclude(block__in=blocks).delete()
@@ -242,6 +291,8 @@ def _replace(agent: Agent, given: dict[str, Any]) -> None:
         tools = found(Tool, agent.organization_id, given["tool_ids"], "Tool")
         AgentTool.objects.filter(agent=agent).exclude(tool__in=tools).delete()
         attach_tools(agent, tools)
+    if given.get("identity_ids") is not None:
+        agent.identities.set(found(Identity, agent.organization_id, given["identity_ids"], "Identity"))
 
 
 def _opening(messages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:

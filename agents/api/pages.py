@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, Expression, F, QuerySet, Value
 
 from agents.api.requests import choice, integer
 from agents.errors import invalid
@@ -18,11 +18,13 @@ def page(
     key: tuple[str, ...] = ("created_at", "id"),
     limit: int = 50,
     order: str = "desc",
+    orders: tuple[str, ...] = ("created_at",),
 ) -> list[Any]:
-    """The page that the query asks for. `key` are columns that order the rows totally.
+    """The page that the query asks for. `key` are columns that order the rows totally; `orders`: what to call them.
 
     `before` and `after` are relative to the order: the rows after the cursor follow it in the list.
     """
+    choice(query, "order_by", orders)
     order = choice(query, "order", ("asc", "desc")) or _ascending(query) or order
     size = min(integer(query, "limit", limit), MAX_LIMIT)
     if size == 0:
@@ -30,9 +32,9 @@ def page(
     descending = order == "desc"
     after, before = query.get("after"), query.get("before")
     if after:
-        rows = rows.filter(_beyond(key, _cursor(rows, after, key, "after"), descending))
+        rows = rows.filter(_Beyond(key, _cursor(rows, after, key, "after"), descending))
     if before:
-        rows = rows.filter(_beyond(key, _cursor(rows, before, key, "before"), not descending))
+        rows = rows.filter(_Beyond(key, _cursor(rows, before, key, "before"), not descending))
     # Only `before`: the page that ends just before the cursor, not the first page of the list.
     backwards = bool(before and not after)
     turned = descending != backwards
@@ -63,11 +65,24 @@ def _cursor(rows: QuerySet[Any], id: str, key: tuple[str, ...], name: str) -> tu
     return values
 
 
-def _beyond(key: tuple[str, ...], values: tuple[Any, ...], descending: bool) -> Q:
-    """Rows that come after the key `values`."""
-    comparison = "lt" if descending else "gt"
-    condition = Q()
-    for position in range(len(key)):
-        same = Q(**dict(zip(key[:position], values[:position], strict=True)))
-        condition |= same & Q(**{f"{key[position]}__{comparison}": values[position]})
-    return condition
+class _Beyond(Expression):
+    """`(column, ...) < (value, ...)`: a comparison of rows is looked up in an index, the same as an OR is not."""
+
+    output_field = BooleanField()
+
+    def __init__(self, key: tuple[str, ...], values: tuple[Any, ...], descending: bool):
+        super().__init__()
+        self.sources: list[Any] = [*map(F, key), *map(Value, values)]
+        self.sign = "<" if descending else ">"
+
+    def get_source_expressions(self) -> list[Any]:
+        return self.sources
+
+    def set_source_expressions(self, expressions: Any) -> None:
+        self.sources = list(expressions)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        compiled = [compiler.compile(source) for source in self.sources]
+        half = len(compiled) // 2
+        left, right = (", ".join(sql for sql, _ in side) for side in (compiled[:half], compiled[half:]))
+        return f"({left}) {self.sign} ({right})", [value for _, values in compiled for value in values]

@@ -7,8 +7,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from agents.api.pages import page
-from agents.api.requests import flag
-from agents.api.scope import one, owned
+from agents.api.requests import checked_id, flag
+from agents.api.scope import conversation, one, owned
 from agents.api.shapes import run_metrics_shape, run_shape, step_shape
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict, invalid
@@ -29,20 +29,19 @@ class Runs(ApiView):
     def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         rows = owned(self.principal(request), Run).select_related("conversation").defer("input")
-        agents = [*query.getlist("agent_ids"), *query.getlist("agent_id")]
-        if agents:
-            rows = rows.filter(agent_id__in=agents)
-        if conversation_id := query.get("conversation_id"):
-            rows = rows.filter(conversation_id=conversation_id)
-        if stop_reason := query.get("stop_reason"):
-            rows = rows.filter(stop_reason=stop_reason)
-        if (background := flag(query, "background")) is not None:
-            rows = rows.filter(background=background)
-        if flag(query, "active"):
-            rows = rows.exclude(status__in=TERMINAL)
-        if statuses := query.getlist("statuses"):
-            rows = _of_statuses(rows, statuses)
-        return answer([run_shape(run, run.conversation.is_default) for run in page(rows, query, limit=100)])
+        rows, key = self._of_conversation(_filtered(rows, request), request)
+        return answer([run_shape(run, run.conversation.is_default) for run in page(rows, query, key=key, limit=100)])
+
+    def _of_conversation(self, rows: QuerySet[Run], request: Request) -> tuple[QuerySet[Run], tuple[str, ...]]:
+        """The rows and what orders them: a conversation's runs are numbered, and listed without being sorted."""
+        query = request.query_params
+        asked = query.get("conversation_id")
+        if not asked:
+            return rows, ("created_at", "id")
+        if asked.startswith("conv-"):
+            return rows.filter(conversation_id=checked_id("conv", asked, ("query", "conversation_id"))), ("seq",)
+        place = conversation(self.principal(request), asked, query.get("agent_id"))
+        return rows.filter(conversation=place), ("seq",)
 
 
 class OneRun(ApiView):
@@ -102,6 +101,21 @@ class RunMetrics(ApiView):
         names = Message.objects.filter(run=run, role=Message.Role.TOOL).values("name")
         tools = owned(principal, Tool).filter(name__in=names).order_by("id").values_list("id", flat=True)
         return answer(run_metrics_shape(run, run.steps.count(), list(tools)))
+
+
+def _filtered(rows: QuerySet[Run], request: Request) -> QuerySet[Run]:
+    query = request.query_params
+    for name in ("agent_ids", "agent_id"):
+        if ids := query.getlist(name):
+            rows = rows.filter(agent_id__in=[checked_id("agent", id, ("query", name)) for id in ids])
+    if stop_reason := query.get("stop_reason"):
+        rows = rows.filter(stop_reason=stop_reason)
+    if (background := flag(query, "background")) is not None:
+        rows = rows.filter(background=background)
+    if flag(query, "active"):
+        rows = rows.exclude(status__in=TERMINAL)
+    statuses = query.getlist("statuses")
+    return _of_statuses(rows, statuses) if statuses else rows
 
 
 def _of_statuses(rows: QuerySet[Run], statuses: list[str]) -> QuerySet[Run]:

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from accounts.keys import Principal
 from agents.api.requests import checked_id
 from agents.errors import NotFound
-from agents.models import Agent, Conversation, Message, Run, Step
+from agents.models import Agent, Conversation, Identity, Message, Run, Step
 from memory.models import Archive, Block, Passage
 from tools.models import Tool
 
@@ -16,6 +16,7 @@ KINDS: dict[type, tuple[str, str]] = {
     Archive: ("archive", "Archive"),
     Block: ("block", "Block"),
     Conversation: ("conv", "Conversation"),
+    Identity: ("identity", "Identity"),
     Message: ("message", "Message"),
     Passage: ("passage", "Passage"),
     Run: ("run", "Run"),

@@ -1,6 +1,6 @@
 """Rows -> the API's objects. Every field of the contract is sent, nulls included."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import or_
@@ -29,9 +29,12 @@ BLOCK_ORIGIN = (
 )
 AGENT_ORIGIN = ("project_id", "template_id", "base_template_id", "deployment_id", "entity_id")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_ENDPOINT_TYPES = {"demo": "openai", "lmstudio": "lmstudio"}
+_ENDPOINT_TYPES = {"demo": "openai", "cerebras": "openai", "sglang": "openai"}
+
+# The providers whose model_settings have a type of their own in the contract, beside OpenAI and Anthropic.
+_SETTINGS_TYPES = ("baseten", "deepseek", "google_ai", "groq", "moonshot", "openrouter", "together", "xai", "zai")
 
 
 def moment(value: datetime | None) -> str | None:
@@ -60,21 +63,21 @@ def tool_shape(tool: Tool) -> Shape:
         "id": tool.id,
         "tool_type": tool.tool_type,
         "description": tool.description,
-        "source_type": "python",
+        "source_type": tool.source_type,
         "name": tool.name,
         "tags": tool.tags,
-        "source_code": None,
+        "source_code": tool.source_code,
         "json_schema": tool.json_schema,
-        "args_json_schema": None,
+        "args_json_schema": tool.args_json_schema,
         "return_char_limit": tool.return_char_limit,
-        "pip_requirements": None,
+        "pip_requirements": tool.pip_requirements,
         "npm_requirements": None,
-        "default_requires_approval": None,
+        "default_requires_approval": tool.default_requires_approval,
         "enable_parallel_execution": tool.enable_parallel_execution,
-        "created_by_id": None,
-        "last_updated_by_id": None,
-        "metadata_": {},
-        "project_id": None,
+        "created_by_id": tool.created_by_id,
+        "last_updated_by_id": tool.last_updated_by_id,
+        "metadata_": tool.metadata,
+        "project_id": tool.project_id,
     }
 
 
@@ -124,6 +127,21 @@ def passage_shape(passage: Passage) -> Shape:
     }
 
 
+def identity_shape(identity: Any) -> Shape:
+    """`identity` is a row of agents/api/identities.py: with_belongings."""
+    return {
+        "id": identity.id,
+        "identifier_key": identity.identifier_key,
+        "name": identity.name,
+        "identity_type": identity.identity_type,
+        "project_id": identity.project_id,
+        "agent_ids": identity.agents_of_it,
+        "block_ids": identity.blocks_of_it,
+        "organization_id": identity.organization_id,
+        "properties": identity.properties,
+    }
+
+
 def conversation_shape(conversation: Conversation, message_ids: Sequence[str]) -> Shape:
     return {
         "id": conversation.id,
@@ -134,8 +152,9 @@ def conversation_shape(conversation: Conversation, message_ids: Sequence[str]) -
         "created_at": moment(conversation.created_at),
         "updated_at": moment(conversation.updated_at),
         "created_by_id": conversation.created_by_id,
-        "last_updated_by_id": conversation.created_by_id,
+        "last_updated_by_id": conversation.last_updated_by_id or conversation.created_by_id,
         "description": conversation.description,
+        "hidden": conversation.hidden,
         "in_context_message_ids": list(message_ids),
         "last_message_at": moment(conversation.last_message_at),
         "model": conversation.model,
@@ -170,8 +189,8 @@ def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str]
         "tags": relations.tags,
         "tool_exec_environment_variables": relations.secrets,
         "secrets": relations.secrets,
-        "identity_ids": [],
-        "identities": [],
+        "identity_ids": [identity["id"] for identity in relations.identities],
+        "identities": relations.identities,
         "pending_approval": None,
         "message_buffer_autoclear": agent.message_buffer_autoclear,
         "enable_sleeptime": None,
@@ -203,6 +222,7 @@ class Relations:
         self.blocks = [block_shape(block) for block in agent.blocks.all()] if wanted("blocks") else []
         self.tools = [tool_shape(tool) for tool in agent.tools.all()] if wanted("tools") else []
         self.tags = agent.tags if wanted("tags") else []
+        self.identities = list(map(identity_shape, agent.identities.all())) if wanted("identities") else []
         self.secrets = _secrets(agent) if wanted("secrets") else []
 
 
@@ -226,6 +246,8 @@ def model_settings_shape(agent: Agent) -> Shape:
     base: Shape = {"max_output_tokens": 16_384, "parallel_tool_calls": True, "temperature": 1.0}
     if provider == "anthropic":
         base |= {"provider_type": "anthropic", "thinking": {"type": "disabled"}, "response_format": None}
+    elif provider in _SETTINGS_TYPES:
+        base |= {"provider_type": provider}
     else:
         base |= {
             "provider_type": "openai",
@@ -236,13 +258,18 @@ def model_settings_shape(agent: Agent) -> Shape:
     return base | agent.model_settings
 
 
+def endpoint_type(provider: str) -> str:
+    """The contract's word for the protocol of a provider; some of ours it has no word for."""
+    return _ENDPOINT_TYPES.get(provider, provider)
+
+
 def llm_config_shape(agent: Agent) -> Shape:
     provider, _, model = agent.model.partition("/")
     settings = model_settings_shape(agent)
     return {
         "model": model,
         "display_name": None,
-        "model_endpoint_type": _ENDPOINT_TYPES.get(provider, provider),
+        "model_endpoint_type": endpoint_type(provider),
         "model_endpoint": None,
         "provider_name": provider,
         "provider_category": "base",
@@ -380,7 +407,7 @@ def step_metrics_shape(step: Step) -> Shape:
         "provider_id": None,
         "run_id": step.run_id,
         "agent_id": step.agent_id,
-        "step_start_ns": _nanoseconds(step.created_at - _EPOCH),
+        "step_start_ns": _nanoseconds(step.created_at - EPOCH),
         "llm_request_start_ns": None,
         "llm_request_ns": step.llm_ns,
         "tool_execution_ns": step.tool_ns,
@@ -396,13 +423,40 @@ def run_metrics_shape(run: Run, steps: int, tool_ids: Sequence[str]) -> Shape:
         "id": run.id,
         "organization_id": run.organization_id,
         "agent_id": run.agent_id,
-        "run_start_ns": _nanoseconds(run.created_at - _EPOCH),
+        "run_start_ns": _nanoseconds(run.created_at - EPOCH),
         "run_ns": _nanoseconds(run.completed_at - run.created_at) if run.completed_at else None,
         "num_steps": steps,
         "tools_used": list(tool_ids),
         "base_template_id": None,
         "template_id": None,
         "project_id": None,
+    }
+
+
+def span_shapes(run: Run, steps: Iterable[Step]) -> list[Shape]:
+    """The parts of a run as spans, each before those within it. A step begins with its model's call."""
+    spans = [_span(run.id, None, "run", run.created_at, run.completed_at, {"status": run.status})]
+    for step in steps:
+        spans.append(_span(step.id, run.id, "step", step.created_at, step.completed_at, {"model": step.model}))
+        start = _nanoseconds(step.created_at - EPOCH)
+        parts = (("llm_request", start, step.llm_ns), ("tools", start + (step.llm_ns or 0), step.tool_ns))
+        spans += [
+            {"span_id": f"{step.id}:{name}", "parent_span_id": step.id, "name": name}
+            | {"start_time_ns": begun, "duration_ns": spent, "attributes": {}}
+            for name, begun, spent in parts
+            if spent is not None
+        ]
+    return [{"trace_id": run.id} | span for span in spans]
+
+
+def _span(id: str, parent: str | None, name: str, start: datetime, end: datetime | None, attributes: Shape) -> Shape:
+    return {
+        "span_id": id,
+        "parent_span_id": parent,
+        "name": name,
+        "start_time_ns": _nanoseconds(start - EPOCH),
+        "duration_ns": _nanoseconds(end - start) if end else None,
+        "attributes": attributes,
     }
 
 

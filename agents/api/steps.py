@@ -66,7 +66,6 @@ class StepFeedback(ApiView):
 
 def _filtered(rows: QuerySet[Step], request: Request) -> QuerySet[Step]:
     query = request.query_params
-    choice(query, "order_by", ("created_at",))
     for kind in ("agent", "run"):
         if id := query.get(f"{kind}_id"):
             rows = rows.filter(**{f"{kind}_id": checked_id(kind, id, ("query", f"{kind}_id"))})

@@ -14,19 +14,24 @@ from agents.api import (
     blocks,
     context,
     conversations,
+    identities,
     messages,
+    model_list,
+    not_served,
     passages,
     recall,
+    resuming,
     runs,
     steps,
     tags,
     tools,
+    traces,
 )
 from agents.api.views import Health
 
 AGENT, BLOCK, TOOL, RUN = (rf"(?P<{kind}_id>[^/]+)" for kind in ("agent", "block", "tool", "run"))
 ARCHIVE, PASSAGE, MESSAGE, STEP = (rf"(?P<{kind}_id>[^/]+)" for kind in ("archive", "passage", "message", "step"))
-CONVERSATION = r"(?P<conversation_id>[^/]+)"
+CONVERSATION, IDENTITY = (rf"(?P<{kind}_id>[^/]+)" for kind in ("conversation", "identity"))
 
 
 def at(route: str, view: Any) -> URLPattern:
@@ -48,6 +53,7 @@ urlpatterns = [
     at("health", Health),
     at("agents", agents.Agents),
     at("agents/count", agents.AgentCount),
+    at("agents/import", not_served.agent_import),
     at(rf"agents/{AGENT}", agents.OneAgent),
     at(rf"agents/{AGENT}/context", context.Context),
     at(rf"agents/{AGENT}/recompile", context.Recompile),
@@ -64,8 +70,11 @@ urlpatterns = [
     at(rf"agents/{AGENT}/tools", agents.AgentTools),
     at(rf"agents/{AGENT}/tools/attach/{TOOL}", agents.AttachTool),
     at(rf"agents/{AGENT}/tools/detach/{TOOL}", agents.DetachTool),
+    at(rf"agents/{AGENT}/tools/approval/(?P<tool_name>[^/]+)", tools.ToolApproval),
     at(rf"agents/{AGENT}/archives/attach/{ARCHIVE}", archives.AttachArchive),
     at(rf"agents/{AGENT}/archives/detach/{ARCHIVE}", archives.DetachArchive),
+    at(rf"agents/{AGENT}/identities/attach/{IDENTITY}", identities.AttachIdentity),
+    at(rf"agents/{AGENT}/identities/detach/{IDENTITY}", identities.DetachIdentity),
     at(rf"agents/{AGENT}/archival-memory", passages.AgentPassages),
     at(rf"agents/{AGENT}/archival-memory/search", passages.AgentPassageSearch),
     at(rf"agents/{AGENT}/archival-memory/{PASSAGE}", passages.OneAgentPassage),
@@ -77,8 +86,18 @@ urlpatterns = [
     at("passages/search", passages.PassageSearch),
     at("blocks", blocks.Blocks),
     at(rf"blocks/{BLOCK}", blocks.OneBlock),
+    at(rf"blocks/{BLOCK}/agents", agents.BlockAgents),
     at("tools", tools.Tools),
+    at("tools/search", tools.ToolSearch),
+    at("tools/generate-schema", tools.GenerateSchema),
+    at("tools/add-base-tools", tools.AddBaseTools),
     at(rf"tools/{TOOL}", tools.OneTool),
+    at("identities", identities.Identities),
+    at("identities/count", identities.IdentityCount),
+    at(rf"identities/{IDENTITY}", identities.OneIdentity),
+    at(rf"identities/{IDENTITY}/properties", identities.IdentityProperties),
+    at(rf"identities/{IDENTITY}/agents", agents.IdentityAgents),
+    at(rf"identities/{IDENTITY}/blocks", identities.IdentityBlocks),
     at("conversations", conversations.Conversations),
     at(rf"conversations/{CONVERSATION}", conversations.OneConversation),
     at(
@@ -86,6 +105,9 @@ urlpatterns = [
         by_method(messages.send_to_conversation, messages.ConversationMessages),
     ),
     at(rf"conversations/{CONVERSATION}/cancel", messages.CancelConversation),
+    at(rf"conversations/{CONVERSATION}/fork", conversations.Fork),
+    at(rf"conversations/{CONVERSATION}/recompile", conversations.RecompileConversation),
+    at(rf"conversations/{CONVERSATION}/stream", resuming.resume_conversation),
     at("runs", runs.Runs),
     at(rf"runs/{RUN}", runs.OneRun),
     at(rf"runs/{RUN}/messages", runs.RunMessages),
@@ -93,13 +115,18 @@ urlpatterns = [
     at(rf"runs/{RUN}/usage", runs.RunUsage),
     at(rf"runs/{RUN}/stream", messages.resume),
     at(rf"runs/{RUN}/metrics", runs.RunMetrics),
+    at(rf"runs/{RUN}/trace", traces.RunTrace),
     at("steps", steps.Steps),
     at(rf"steps/{STEP}", steps.OneStep),
     at(rf"steps/{STEP}/messages", steps.StepMessages),
     at(rf"steps/{STEP}/metrics", steps.StepMetrics),
     at(rf"steps/{STEP}/feedback", steps.StepFeedback),
+    at(rf"steps/{STEP}/trace", traces.StepTrace),
     at("messages", recall.Messages),
     at("messages/search", recall.MessageSearch),
     at(rf"messages/{MESSAGE}", recall.OneMessage),
+    at("models", model_list.models),
+    at("models/embedding", model_list.embedding_models),
     at("tags", tags.Tags),
+    *(at(route, not_served.view(reason)) for route, reason in not_served.REASONS.items()),
 ]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from agents.llm.provider import DEMO, Provider, providers_from
+from agents.llm.provider import DEMO, KNOWN, Provider, providers_from
 from agents.loop.ports import LLM
 
 __all__ = [
@@ -16,15 +16,16 @@ __all__ = [
     "Providers",
     "UnknownProvider",
     "context_window",
+    "converses",
     "default_handle",
+    "dimensions",
     "list_models",
     "providers_from",
 ]
 
-_CONFIGURED_BY = {
+_CONFIGURED_BY = {known.name: known.configured_by for known in KNOWN} | {
     "openai": "OPENAI_API_KEY (or OPENAI_BASE_URL for a server that speaks its protocol)",
     "anthropic": "ANTHROPIC_API_KEY",
-    "ollama": "OLLAMA_BASE_URL",
 }
 
 # First match counts. The numbers are the makers' published ones.
@@ -45,6 +46,20 @@ _WINDOWS = tuple(
     )
 )
 _UNKNOWN_WINDOW = 32_768
+
+# Numbers in the vectors of well-known embedding models, by the end of their names.
+_DIMENSIONS = {
+    "text-embedding-3-small": 1536,
+    "text-embedding-3-large": 3072,
+    "text-embedding-ada-002": 1536,
+    "gemini-embedding-001": 3072,
+    "mistral-embed": 1024,
+    "nomic-embed-text": 768,
+    "mxbai-embed-large": 1024,
+    "all-minilm": 384,
+    "bge-m3": 1024,
+}
+_NO_CHAT = re.compile(r"embed|minilm|\bbge-|rerank|whisper|tts|transcribe|realtime|audio|dall-e|image|sora|moderation")
 
 
 class InvalidHandle(ValueError):
@@ -127,6 +142,16 @@ def context_window(handle: str) -> int:
     """Tokens that fit into the model's window, as far as its name tells; cautious for unknown names."""
     model = handle.partition("/")[2].lower()
     return next((tokens for pattern, tokens in _WINDOWS if pattern.search(model)), _UNKNOWN_WINDOW)
+
+
+def dimensions(model: str) -> int | None:
+    """How long the vectors of a well-known embedding model are; None for any other name."""
+    return _DIMENSIONS.get(model.lower().rpartition("/")[2].partition(":")[0])
+
+
+def converses(model: str) -> bool:
+    """Whether it may be a model to talk to, as far as its name tells: providers list all their models alike."""
+    return not _NO_CHAT.search(model.lower())
 
 
 def list_models(provider: Provider) -> Listing:

@@ -2,6 +2,8 @@
 
 from agents.models.agent import Agent, AgentArchive, AgentBlock, AgentTool
 from agents.models.conversation import Conversation, Inbox
+from agents.models.identity import AgentIdentity, BlockIdentity, Identity
+from agents.models.listing import ModelListing
 from agents.models.message import Message
 from agents.models.run import TERMINAL, Run, Step, ToolAttempt
 
@@ -10,10 +12,14 @@ __all__ = [
     "Agent",
     "AgentArchive",
     "AgentBlock",
+    "AgentIdentity",
     "AgentTool",
+    "BlockIdentity",
     "Conversation",
+    "Identity",
     "Inbox",
     "Message",
+    "ModelListing",
     "Run",
     "Step",
     "ToolAttempt",

@@ -59,6 +59,7 @@ class Agent(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["organization", "-created_at", "id"], name="agent_newest"),
+            models.Index(fields=["organization", "-updated_at", "id"], name="agent_changed"),
             models.Index(fields=["organization", "name"], name="agent_by_name"),
             GinIndex(fields=["tags"], name="agent_tags"),
         ]

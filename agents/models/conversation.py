@@ -25,8 +25,10 @@ class Conversation(models.Model):
     model_settings = SafeJSONField(null=True, blank=True)
     context_window_limit = models.PositiveIntegerField(null=True, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
+    hidden = models.BooleanField(default=False, db_default=False, help_text="left out of lists")
     last_message_at = models.DateTimeField(null=True, blank=True)
     created_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
+    last_updated_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -42,7 +44,14 @@ class Conversation(models.Model):
                 fields=["agent"], condition=models.Q(is_default=True), name="one_default_conversation"
             )
         ]
-        indexes = [models.Index(fields=["agent", "-created_at", "id"], name="conversation_newest")]
+        indexes = [
+            models.Index(fields=["agent", "-created_at", "id"], name="conversation_newest"),
+            models.Index(
+                fields=["organization", "-created_at", "id"],
+                condition=models.Q(is_default=False),
+                name="conversation_made_newest",
+            ),
+        ]
 
     def __str__(self) -> str:
         return "default" if self.is_default else self.id

@@ -1,5 +1,7 @@
 """What errors become."""
 
+import json
+
 import pytest
 from django.db import OperationalError
 from rest_framework import serializers
@@ -32,6 +34,13 @@ def test_an_error_of_our_own_has_no_place_in_it():
 def test_what_a_repeat_cannot_cure_is_marked_so():
     assert error_response(Conflict("x"))["x-should-retry"] == "false"
     assert error_response(OperationalError("x"))["Retry-After"] == "2"
+
+
+def test_what_is_not_served_has_a_type():
+    response = error_response(NotServed("Leave it out."))
+    error = {"type": "not_implemented", "message": "Leave it out.", "detail": None}
+    assert json.loads(response.content) == {"detail": "Leave it out.", "error": error}
+    assert response["x-should-retry"] == "false"
 
 
 def test_the_words_of_the_database_are_kept_from_clients():

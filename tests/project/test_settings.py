@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.llm.provider import VARIABLES
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/settings.md").read_text()
 READ = re.compile(r'env\.(?:text|flag|number|seconds|words|secret)\("([A-Z_]+)"|environ(?:\.get)?[(\[]"([A-Z_]+)"')
-PROVIDER = re.compile(r'"((?:OPENAI|ANTHROPIC|OLLAMA)_[A-Z_]+)"')
 
 # Set by Django's own tools, and for tests.
 NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PERDURE_FAULT", "PERDURE_FAULT_ONCE"}
@@ -17,7 +18,7 @@ NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PERDURE_FAULT", "PERDURE_FAULT_ONCE"}
 def names(path):
     text = path.read_text()
     found = {one or other for one, other in READ.findall(text)}
-    return found | (set(PROVIDER.findall(text)) if path.name == "settings.py" else set())
+    return found | (set(VARIABLES) if path.name == "settings.py" else set())
 
 
 FOLDERS = ("project", "cli", "agents", "workers", "accounts")

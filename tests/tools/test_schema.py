@@ -44,6 +44,46 @@ def parameters(signature: str, *documented: str) -> dict[str, Any]:
         ("Literal[True]", {"type": "boolean", "enum": [True]}),
         ("Literal['x', 1]", {"enum": ["x", 1]}),
         ("'int'", {"type": "integer"}),
+        ("Any", {}),
+        ("set[int]", {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}),
+        ("frozenset", {"type": "array", "items": {"type": "string"}, "uniqueItems": True}),
+        ("Sequence[int]", {"type": "array", "items": {"type": "integer"}}),
+        ("collections.abc.Iterable[int]", {"type": "array", "items": {"type": "integer"}}),
+        ("tuple", {"type": "array", "items": {"type": "string"}}),
+        ("tuple[int, ...]", {"type": "array", "items": {"type": "integer"}}),
+        ("Tuple[int, int]", {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}),
+        (
+            "tuple[int, str]",
+            {
+                "type": "array",
+                "prefixItems": [{"type": "integer"}, {"type": "string"}],
+                "items": {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+                "minItems": 2,
+                "maxItems": 2,
+            },
+        ),
+        ("Mapping[str, float]", {"type": "object", "additionalProperties": {"type": "number"}}),
+        ("dict[str, Any]", {"type": "object", "additionalProperties": {}}),
+        (
+            "dict[Literal['x', 'y'], int]",
+            {
+                "type": "object",
+                "additionalProperties": {"type": "integer"},
+                "propertyNames": {"type": "string", "enum": ["x", "y"]},
+            },
+        ),
+        ("datetime", {"type": "string", "format": "date-time"}),
+        ("datetime.date", {"type": "string", "format": "date"}),
+        ("time", {"type": "string", "format": "time"}),
+        ("UUID", {"type": "string", "format": "uuid"}),
+        ("Decimal", {"type": "string", "format": "decimal"}),
+        ("Annotated[int, Field(ge=1, le=9)]", {"type": "integer", "minimum": 1, "maximum": 9}),
+        ("Annotated[str, Field(max_length=5)]", {"type": "string", "maxLength": 5}),
+        (
+            "list[Annotated[int, 'Its age.']]",
+            {"type": "array", "items": {"type": "integer", "description": "Its age."}},
+        ),
+        ("int | int", {"type": "integer"}),
         ("'list[int] | str'", {"anyOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "string"}]}),
     ],
 )
@@ -52,7 +92,8 @@ def test_types(annotation: str, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "annotation", ["Optional[int]", "int | None", "None | int", "Union[int, None]", "'int | None'"]
+    "annotation",
+    ["Optional[int]", "int | None", "None | int", "Union[int, None]", "'int | None'", "Annotated[int | None, 'x']"],
 )
 def test_what_may_be_none_may_be_left_out(annotation: str) -> None:
     assert parameters(f"a: {annotation}", "a") == {"required": [], "a": {"type": "integer", "description": "About a."}}
@@ -63,10 +104,24 @@ def test_several_types_or_none() -> None:
     assert found["a"]["anyOf"] == [{"type": "integer"}, {"type": "string"}]
 
 
-def test_defaults_are_not_required_and_not_shown() -> None:
+def test_defaults_are_not_required() -> None:
     found = parameters("a: int, b: str = 'x', *, c: int, d: int = 1", "a", "b", "c", "d")
     assert found["required"] == ["a", "c"]
-    assert found["b"] == {"type": "string", "description": "About b."}
+    assert found["b"] == {"type": "string", "description": "About b.", "default": "x"}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("-1", -1), ("0.5", 0.5), ("False", False), ("''", ""), ("[1, (2,)]", [1, [2]]), ("{'a': None}", {"a": None})],
+)
+def test_defaults_that_json_can_say(written: str, value: Any) -> None:
+    assert parameters(f"a: Any = {written}", "a")["a"]["default"] == value
+
+
+@pytest.mark.parametrize("written", ["None", "b'x'", "{1}", "1e999", "1j", "{1: 2}", "f()", "0x" + "f" * 5_000])
+def test_defaults_that_it_cannot(written: str) -> None:
+    found = parameters(f"a: Any = {written}", "a")
+    assert found == {"required": [], "a": {"description": "About a."}}
 
 
 @pytest.mark.parametrize(
@@ -76,8 +131,19 @@ def test_the_first_parameter_may_be_hidden(first: str) -> None:
     assert parameters(f"{first}, a: int", "a")["required"] == ["a"]
 
 
-def test_only_the_first_parameter_is_hidden() -> None:
-    assert parameters("a: int, context: str", "a", "context")["required"] == ["a", "context"]
+@pytest.mark.parametrize("later", ["agent_state: AgentState", "agent_state", "ctx: ToolContext"])
+def test_what_the_server_gives_is_hidden_anywhere(later: str) -> None:
+    assert parameters(f"a: int, {later}", "a")["required"] == ["a"]
+
+
+@pytest.mark.parametrize("signature", ["context: str, a: int", "a: int, context: str"])
+def test_a_context_with_a_type_is_an_argument(signature: str) -> None:
+    assert set(parameters(signature, "a", "context")["required"]) == {"a", "context"}
+
+
+def test_given_parameters_are_taken_and_the_arguments_are_not_read() -> None:
+    given = {"type": "object", "properties": {"a": {"type": "string"}}, "required": []}
+    assert schema_from_source("def f(a): ...", given) == {"name": "f", "description": "", "parameters": given}
 
 
 def test_stars_are_left_out() -> None:
@@ -164,6 +230,9 @@ DOCUMENTED = '"""Do.\n\n    Args:\n        a: The a.\n    """'
             "Line 1: argument 'a' of function 'f' is not described",
         ),
         (f"def f(\n  a):\n    {DOCUMENTED}", schema.UnannotatedArgument, "Line 2: argument 'a' .* as in `a: str`"),
+        ("def größe(): 'Do.'", schema.UnsupportedName, "function 'größe' cannot be shown"),
+        (f"def {'f' * 65}(): 'Do.'", schema.UnsupportedName, "at most 64"),
+        ("def f(größe: int): 'Do.'", schema.UnsupportedName, "argument 'größe' cannot be shown"),
         (f"def f(a: int, /):\n    {DOCUMENTED}", schema.UnsupportedArgument, "remove the '/'"),
     ],
 )
@@ -176,7 +245,8 @@ def test_what_has_no_schema(source: str, error: type[SchemaError], text: str) ->
 @pytest.mark.parametrize(
     "annotation",
     [
-        "set", "Any", "bytes", "Colour", "None", "tuple[int, str]", "dict[int, str]", "list[int, str]", "list[Colour]",
+        "bytes", "Colour", "None", "tuple[()]", "dict[int, str]", "list[int, str]", "list[Colour]", "Literal[1.5]",
+        "list[Union[()]]", "list[Literal[()]]", "Annotated[()]", "list[Optional[()]]",
         "Literal[b'x']", "Literal[Colour.RED]", "Literal[[1]]", "'not python'", "''", "Optional[None]", "f()",
         "int | Colour",
     ],
@@ -189,6 +259,8 @@ def test_types_without_counterpart(annotation: str) -> None:
 def test_a_deeply_nested_annotation() -> None:
     with pytest.raises(SchemaError):
         parameters(f"a: {' | '.join(['int'] * 20_000)}", "a")
+    with pytest.raises(schema.TooLarge, match="Line 1: the types are nested more than 20 levels deep"):
+        parameters(f"a: {'list[' * 25}int{']' * 25}", "a")
 
 
 def test_the_source_is_never_run(tmp_path: Any) -> None:
@@ -204,7 +276,30 @@ def test_results_do_not_share_state() -> None:
 
 
 pieces = st.sampled_from(
-    ["def f(", "a", ": ", "int", "list[", "]", " | ", "None", ", ", "):\n    ", DOCUMENTED, "'", "=", "*"]
+    [
+        "class A(BaseModel):\n    x: ",
+        "A",
+        "\n",
+        "Literal[",
+        "Annotated[",
+        "tuple[",
+        "()",
+        "Any",
+        "def f(",
+        "a",
+        ": ",
+        "int",
+        "list[",
+        "]",
+        " | ",
+        "None",
+        ", ",
+        "):\n    ",
+        DOCUMENTED,
+        "'",
+        "=",
+        "*",
+    ]
 )
 
 

@@ -37,12 +37,28 @@ METHODS = {
     "agents/{agent}/tools": ("GET",),
     "agents/{agent}/tools/attach/{tool}": ("PATCH",),
     "agents/{agent}/tools/detach/{tool}": ("PATCH",),
+    "agents/{agent}/tools/approval/send_message": ("PATCH",),
     "blocks": ("GET", "POST"),
     "blocks/{block}": ("GET", "PATCH", "DELETE"),
-    "tools": ("GET",),
-    "tools/{tool}": ("GET",),
+    "blocks/{block}/agents": ("GET",),
+    "identities": ("GET", "POST", "PUT"),
+    "identities/count": ("GET",),
+    "identities/{identity}": ("GET", "PATCH", "DELETE"),
+    "identities/{identity}/properties": ("PUT",),
+    "identities/{identity}/agents": ("GET",),
+    "identities/{identity}/blocks": ("GET",),
+    "agents/{agent}/identities/attach/{identity}": ("PATCH",),
+    "agents/{agent}/identities/detach/{identity}": ("PATCH",),
+    "tools": ("GET", "POST", "PUT"),
+    "tools/search": ("POST",),
+    "tools/generate-schema": ("POST",),
+    "tools/add-base-tools": ("POST",),
+    "tools/{tool}": ("GET", "PATCH", "DELETE"),
     "conversations": ("GET", "POST"),
-    "conversations/{conversation}": ("GET",),
+    "conversations/{conversation}": ("GET", "PATCH", "DELETE"),
+    "conversations/{conversation}/fork": ("POST",),
+    "conversations/{conversation}/recompile": ("POST",),
+    "conversations/{conversation}/stream": ("POST",),
     "conversations/{conversation}/messages": ("GET", "POST"),
     "conversations/{conversation}/cancel": ("POST",),
     "runs": ("GET",),
@@ -52,20 +68,39 @@ METHODS = {
     "runs/{run}/usage": ("GET",),
     "runs/{run}/stream": ("POST",),
     "runs/{run}/metrics": ("GET",),
+    "runs/{run}/trace": ("GET",),
     "steps": ("GET",),
     "steps/{step}": ("GET",),
     "steps/{step}/messages": ("GET",),
     "steps/{step}/metrics": ("GET",),
     "steps/{step}/feedback": ("PATCH",),
+    "steps/{step}/trace": ("GET",),
     "messages": ("GET",),
     "messages/search": ("POST",),
     "messages/{message}": ("GET",),
+    "models": ("GET",),
+    "models/embedding": ("GET",),
     "tags": ("GET",),
 }
+NOT_SERVED = (
+    "agents/import",
+    "agents/{agent}/export",
+    "agents/{agent}/files/file-1/open",
+    "agents/{agent}/folders",
+    "agents/{agent}/schedule",
+    "agents/{agent}/summarize",
+    "agents/{agent}/tools/x/run",
+    "conversations/{conversation}/compact",
+    "folders/source-1/files",
+    "mcp-servers",
+    "templates/x/save",
+    "environments",
+    "client-side-access-tokens",
+)
 REQUESTS = [(method, path) for path, methods in METHODS.items() for method in methods]
 OF_ONE = [(method, path) for method, path in REQUESTS if "{" in path]
 
-KINDS = ("agent", "archive", "block", "message", "passage", "run", "step", "tool")
+KINDS = ("agent", "archive", "block", "identity", "message", "passage", "run", "step", "tool")
 
 BODY = {"input": "hello", "label": "human", "value": "x", "name": "x"}
 
@@ -86,11 +121,12 @@ def ids(acme):
         "message": acme.get("messages/")[0]["id"],
         "passage": (passage := acme.post(f"agents/{agent['id']}/archival-memory", {"text": "filed"})[0])["id"],
         "archive": passage["archive_id"],
+        "identity": acme.post("identities/", {"identifier_key": "k", "name": "Ann", "identity_type": "user"})["id"],
     }
 
 
 def test_every_path_is_in_the_table():
-    assert len(METHODS) + 1 == len(urls.urlpatterns)  # and health
+    assert len(METHODS) + len(NOT_SERVED) + 1 == len(urls.urlpatterns)  # and health
 
 
 @pytest.mark.parametrize(("method", "path"), OF_ONE)
@@ -106,7 +142,18 @@ def test_lists_hold_nothing_of_another(ids, acme, globex, path):
     assert globex.get(f"{path}/") == []
 
 
-@pytest.mark.parametrize(("method", "path"), REQUESTS)
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize("path", NOT_SERVED)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_what_is_not_served_is_told_so(acme, method, path, slash):
+    response = acme.send(method, path.format(agent="agent-1", conversation="conv-1") + slash, raw=b"anything")
+    assert (response.status_code, response["x-should-retry"]) == (501, "false")
+    told = response.json()
+    assert told["error"]["type"] == "not_implemented"
+    assert told["error"]["message"] == told["detail"] != ""
+
+
+@pytest.mark.parametrize(("method", "path"), [*REQUESTS, *(("POST", path) for path in NOT_SERVED)])
 def test_without_a_key_nothing_is_told_but_where_it_is(transactional_db, method, path):
     nothing = "00000000-0000-4000-8000-000000000000"
     kinds = {name: f"{name}-{nothing}" for name in KINDS}

@@ -2,13 +2,16 @@
 
 import pytest
 
+from agents.llm.provider import KNOWN
 from agents.llm.registry import (
     InvalidHandle,
     Provider,
     Providers,
     UnknownProvider,
     context_window,
+    converses,
     default_handle,
+    dimensions,
     providers_from,
 )
 
@@ -53,6 +56,60 @@ def test_another_path_is_left_alone() -> None:
 def test_a_server_without_a_key_gets_a_placeholder() -> None:
     (openai, *_) = providers_from({"OPENAI_BASE_URL": "http://h:1"})
     assert openai.api_key
+
+
+OF_MAKERS = [known for known in KNOWN if known.url]
+ANYWHERE = [known for known in KNOWN if not known.url]
+
+
+def the_one(**settings: str) -> Provider:
+    provider, _demo = providers_from(settings)
+    return provider
+
+
+@pytest.mark.parametrize("known", OF_MAKERS, ids=lambda known: known.name)
+def test_a_key_is_enough(known) -> None:
+    provider = the_one(**{f"{known.prefix}_API_KEY": "k"})
+    assert (provider.name, provider.base_url, provider.api_key) == (known.name, known.url, "k")
+    assert Providers((provider,)).resolve(f"{known.name}/some/model") == (provider, "some/model")
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+def test_a_url_is_enough(known) -> None:
+    provider = the_one(**{f"{known.prefix}_BASE_URL": "http://h:1/"})
+    assert (provider.name, provider.base_url) == (known.name, "http://h:1/v1")
+    assert provider.api_key
+
+
+@pytest.mark.parametrize("known", ANYWHERE, ids=lambda known: known.name)
+def test_a_key_without_a_place_to_use_it(known) -> None:
+    assert [provider.name for provider in providers_from({f"{known.prefix}_API_KEY": "k"})] == ["demo"]
+    assert the_one(**{f"{known.prefix}_API_KEY": "k", f"{known.prefix}_BASE_URL": "http://h:1"}).api_key == "k"
+
+
+def test_another_name_for_a_url() -> None:
+    assert the_one(VLLM_API_BASE="http://h:1/v1").base_url == "http://h:1/v1"
+    assert the_one(VLLM_API_BASE="http://h:1", VLLM_BASE_URL="http://h:2").base_url == "http://h:2/v1"
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+def test_what_configures_it_is_told(known) -> None:
+    with pytest.raises(UnknownProvider, match=known.configured_by):
+        Providers(()).resolve(f"{known.name}/x")
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [("text-embedding-3-small", 1536), ("nomic-embed-text:latest", 768), ("BAAI/bge-m3", 1024), ("gpt-4o", None)],
+)
+def test_vectors_of_embedding_models(name: str, numbers: int | None) -> None:
+    assert dimensions(name) == numbers
+    assert converses(name) == (numbers is None)
+
+
+@pytest.mark.parametrize("name", ["whisper-1", "tts-1-hd", "dall-e-3", "omni-moderation-latest", "gpt-4o-realtime"])
+def test_what_is_not_to_be_talked_to(name: str) -> None:
+    assert not converses(name)
 
 
 def test_keys_are_not_shown() -> None:

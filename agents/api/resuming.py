@@ -1,0 +1,61 @@
+"""A conversation's stream again: the run that is named, that of an otid, or the one that is under way."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+
+from accounts.authentication import principal_of
+from agents.api.messages import post
+from agents.api.requests import json_body
+from agents.api.scope import conversation, one
+from agents.api.sse import event_stream
+from agents.errors import NotFound, invalid
+from agents.following import in_thread
+from agents.models import TERMINAL, Conversation, Run
+
+
+@post
+async def resume_conversation(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
+    """From behind `starting_after`. `batch_size` and `poll_interval` are of no use here: events are told at once."""
+    body = json_body(request)
+    after = _after(body)
+
+    def find() -> str:
+        principal = principal_of(request.headers.get("Authorization"))
+        place = conversation(principal, conversation_id, _text(body, "agent_id"))
+        if run_id := _text(body, "run_id"):
+            return str(one(principal, Run, run_id, place.runs.all()).id)
+        otid = _text(body, "otid")
+        return _of_otid(place, otid) if otid else _under_way(place)
+
+    tokens, pings = body.get("stream_tokens") is not False, bool(body.get("include_pings"))
+    return event_stream(await in_thread(find), after=after, tokens=tokens, pings=pings, greet=False)
+
+
+def _after(body: dict[str, Any]) -> int:
+    after = body.get("starting_after") or 0
+    if not isinstance(after, int) or isinstance(after, bool) or after < 0:
+        raise invalid(["body", "starting_after"], "Should be a number of an event, or 0", "int_type")
+    return after
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise invalid(["body", name], "Should be a string", "string_type")
+    return value
+
+
+def _of_otid(place: Conversation, otid: str) -> str:
+    """The newest run whose input has it. The run may still be queued, and its input no message yet."""
+    found = place.runs.filter(input__contains=[{"otid": otid}]).order_by("-seq").values_list("id", flat=True).first()
+    if found is None:
+        raise NotFound("Run of a message", otid)
+    return found
+
+
+def _under_way(place: Conversation) -> str:
+    found = place.runs.exclude(status__in=TERMINAL).order_by("seq").values_list("id", flat=True).first()
+    if found is None:
+        raise NotFound("A run under way in the conversation", place.id)
+    return found

@@ -1,0 +1,152 @@
+"""What clients may send of a tool, and the columns that it makes: mostly from the source, by tools/schema."""
+
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError as InvalidSchema
+from rest_framework import serializers
+
+from agents.api.serializers import Object, Strings, Text
+from agents.errors import BadRequest
+from tools.arguments import MAX_DEPTH, is_deeper
+from tools.models import Tool
+from tools.schema import NAME, SchemaError, schema_from_source
+
+MAX_RETURN_CHARS = 1_000_000
+
+_PLAIN = ("tags", "return_char_limit", "default_requires_approval", "enable_parallel_execution", "project_id")
+_OF_SCHEMA = ("source_code", "json_schema", "args_json_schema", "description")
+_NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
+
+
+class Requirements(serializers.ListField):
+    def __init__(self, **kwargs: Any):
+        super().__init__(child=Object(), required=False, allow_null=True, **kwargs)
+
+
+class Language(Text):
+    """`python`. `json` is what the archived server reported of a tool whose type it had not been told."""
+
+    def to_internal_value(self, data: Any) -> str:
+        language = super().to_internal_value(data)
+        if language not in ("python", "json", ""):
+            raise serializers.ValidationError(f"Tools are written in python here, not in {language}")
+        return language
+
+
+class ToolFields(serializers.Serializer):
+    """A PATCH sends some of them. What is null stays as it is."""
+
+    source_code = Text()
+    source_type = Language(required=False, allow_null=True)
+    description = Text(required=False, allow_null=True)
+    json_schema = Object(required=False, allow_null=True)
+    args_json_schema = Object(required=False, allow_null=True)
+    tags = Strings(required=False, allow_null=True)
+    return_char_limit = serializers.IntegerField(
+        min_value=1, max_value=MAX_RETURN_CHARS, required=False, allow_null=True
+    )
+    default_requires_approval = serializers.BooleanField(required=False, allow_null=True)
+    enable_parallel_execution = serializers.BooleanField(required=False, allow_null=True)
+    metadata_ = Object(required=False, allow_null=True)
+    project_id = Text(required=False, allow_null=True)
+    pip_requirements = Requirements()
+    npm_requirements = Requirements()
+
+    def validate_json_schema(self, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is None:
+            return None
+        name = value.get("name")
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise serializers.ValidationError({"name": "Should be 1 to 64 of the letters a-z, digits, _ and -"})
+        if not isinstance(value.get("description", ""), str):
+            raise serializers.ValidationError({"description": "Should be a string"})
+        if problem := _problem(value.get("parameters", _NO_PARAMETERS)):
+            raise serializers.ValidationError({"parameters": problem})
+        return {"description": "", "parameters": _NO_PARAMETERS} | value
+
+    def validate_args_json_schema(self, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None and (problem := _problem(value)):
+            raise serializers.ValidationError(problem)
+        return value
+
+
+class ToolChange(ToolFields):
+    source_code = Text(required=False, allow_null=True)
+
+
+def columns_of_new(body: Any) -> dict[str, Any]:
+    """Raises BadRequest for a source that has no schema."""
+    given = _given(ToolFields(data=body))
+    return _plain(given) | _derived(given, given["source_code"])
+
+
+def columns_of_change(body: Any, tool: Tool) -> dict[str, Any]:
+    """Raises BadRequest, also for a tool of the server whose source or schema is to change."""
+    given = _given(ToolChange(data=body))
+    if not any(name in given for name in _OF_SCHEMA):
+        return _plain(given)
+    if tool.source_code is None:
+        raise BadRequest(
+            f"{tool.name} is a function of this server, whose code and description cannot be changed here. "
+            "Create a tool of your own, and attach it by its id."
+        )
+    if given.keys() & {"source_code", "json_schema", "args_json_schema"}:
+        return _plain(given) | _derived(given, given.get("source_code", tool.source_code))
+    schema = tool.json_schema | {"description": given["description"]}
+    return _plain(given) | {"description": given["description"], "json_schema": schema}
+
+
+def derived_schema(source: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON schema of the source's last function. Raises BadRequest."""
+    try:
+        return schema_from_source(source, parameters)
+    except SchemaError as error:
+        raise BadRequest(f"Failed to derive json schema: {error}") from None
+
+
+def _given(fields: ToolFields) -> dict[str, Any]:
+    fields.is_valid(raise_exception=True)
+    given = {name: value for name, value in fields.validated_data.items() if value is not None}
+    for name in ("pip_requirements", "npm_requirements"):
+        if given.get(name):
+            raise BadRequest(f"This server installs no packages for tools: leave {name} out.")
+    return given
+
+
+def _plain(given: dict[str, Any]) -> dict[str, Any]:
+    columns = {name: given[name] for name in _PLAIN if name in given}
+    return columns | ({"metadata": given["metadata_"]} if "metadata_" in given else {})
+
+
+def _derived(given: dict[str, Any], source: str) -> dict[str, Any]:
+    """All that follows from the source, and from the schemas that are given instead of its own.
+
+    The last function is what runs, whatever name a given `json_schema` shows it by.
+    """
+    whole, arguments = given.get("json_schema"), given.get("args_json_schema")
+    schema = derived_schema(source, whole["parameters"] if whole else arguments)
+    if whole:
+        schema = whole
+    elif "description" in given:
+        schema |= {"description": given["description"]}
+    return {
+        "name": schema["name"],
+        "description": given.get("description", schema["description"]),
+        "source_code": source,
+        "json_schema": schema,
+        "args_json_schema": arguments,
+    }
+
+
+def _problem(schema: Any) -> str | None:
+    """What is wrong with the `parameters` of a tool."""
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        return "Should be a JSON schema of type object"
+    if is_deeper(schema, MAX_DEPTH):
+        return f"Should be nested at most {MAX_DEPTH} levels deep"
+    try:
+        Draft202012Validator.check_schema(schema)
+    except InvalidSchema as error:
+        return f"Should be a JSON schema: {error.message[:300]}"
+    return None

@@ -1,0 +1,1 @@
+"""Calls in the jail: tests that need no database."""

@@ -1,0 +1,120 @@
+"""Inside the jail: the request is read, the source compiled, the function called, the result written."""
+
+import asyncio
+import inspect
+import json
+import linecache
+import os
+import sys
+import traceback
+import types
+from types import CodeType
+from typing import Any
+
+from . import convert
+from .protocol import Job
+
+_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+_LONGEST_TEXT = 2000
+
+
+def serve(request: int, result: int, scratch: str, job: Job) -> None:
+    """`request` and `result` are open files. The call's own variables come after ours, and bring no new process."""
+    with open(request, encoding="utf-8") as file:
+        asked = json.load(file)
+    os.environ.clear()
+    os.environ.update(_ENVIRONMENT | {"HOME": scratch, "TMPDIR": scratch} | asked["variables"])
+    if job.packages:
+        sys.path.append(job.packages)
+    encoded = json.dumps(_answer(asked)).encode()
+    for stream in (sys.stdout, sys.stderr):
+        _flush(stream)
+    _write(result, encoded)
+
+
+def _answer(asked: dict[str, Any]) -> dict[str, Any]:
+    name = asked["name"]
+    try:
+        value = (_script if asked["script"] else _call)(asked["source"], name, asked["arguments"])
+        return {"status": "success", "value": convert.to_json(value)}
+    except SystemExit as stop:
+        if asked["script"] and stop.code in (None, 0):
+            return {"status": "success", "value": None}
+        return {"status": "error", "error": _summary(stop)}
+    except BaseException as error:
+        _print_traceback(error, f"<{name}>")
+        return {"status": "error", "error": _summary(error)}
+
+
+def _script(source: str, name: str, _arguments: dict[str, Any]) -> Any:
+    """A script has no value; what it prints counts."""
+    exec(_compiled(source, name), _module("__main__", name).__dict__)
+
+
+def _call(source: str, name: str, arguments: dict[str, Any]) -> Any:
+    module = _module("tool", name)
+    exec(_compiled(source, name), module.__dict__)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise LookupError(f"The source defines no function named {name}.")
+    value = function(**convert.arguments_for(function, arguments))
+    return asyncio.run(_awaited(value)) if inspect.isawaitable(value) else value
+
+
+async def _awaited(value: Any) -> Any:
+    return await value
+
+
+def _module(module_name: str, file_name: str) -> types.ModuleType:
+    """Known by its name, because dataclasses and pydantic look their annotations up there."""
+    module = types.ModuleType(module_name)
+    module.__file__ = f"<{file_name}>"
+    sys.modules[module_name] = module
+    return module
+
+
+def _compiled(source: str, name: str) -> CodeType:
+    """From text, so that a `coding:` line in it has no meaning."""
+    file = f"<{name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    return compile(source, file, "exec", dont_inherit=True)
+
+
+def _summary(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    kind = type(error).__name__
+    return f"{kind}: {text[:_LONGEST_TEXT]}" if text else kind
+
+
+def _print_traceback(error: BaseException, file: str) -> None:
+    """Only the tool's own frames: how it was called, and where libraries lie, is none of its readers' business."""
+    try:
+        shown = traceback.TracebackException.from_exception(error, compact=True)
+        _keep_frames(shown, file)
+        print("".join(shown.format()), end="", file=sys.stderr)
+    except Exception:  # exceptions are objects of the tool, and may break while they are looked at
+        print(type(error).__name__, file=sys.stderr)
+
+
+def _keep_frames(shown: traceback.TracebackException, file: str) -> None:
+    shown.stack = traceback.StackSummary.from_list([frame for frame in shown.stack if frame.filename == file])
+    for other in (shown.__cause__, shown.__context__, *(getattr(shown, "exceptions", None) or ())):
+        if other is not None:
+            _keep_frames(other, file)
+
+
+def _flush(stream: Any) -> None:
+    """The tool may have closed or replaced it."""
+    try:
+        stream.flush()
+    except Exception:
+        return
+
+
+def _write(result: int, encoded: bytes) -> None:
+    rest = memoryview(encoded)
+    while rest:
+        rest = rest[os.write(result, rest) :]

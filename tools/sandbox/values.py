@@ -1,0 +1,75 @@
+"""What a call may use, what came of it, and how well it was locked in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Literal, Protocol
+
+MEBIBYTE = 1 << 20
+
+
+class Refused(Exception):
+    """The call was not run, because it could not be run safely; the text says what would help."""
+
+
+class Abort(Protocol):
+    """A stop button: `reason` is None until it is pressed."""
+
+    reason: str | None
+
+    def on_press(self, end: Callable[[], None]) -> Callable[[], None]:
+        """Calls `end` when pressed (now, if it was). Returns what takes `end` back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one call. `memory_bytes` is address space; `scratch_*` hold where the call has a file system of its own."""
+
+    wall_seconds: float = 30.0
+    cpu_seconds: int = 30
+    memory_bytes: int = 512 * MEBIBYTE
+    file_bytes: int = 32 * MEBIBYTE
+    processes: int = 64
+    """Threads, that is: a call starts no processes."""
+    scratch_bytes: int = 48 * MEBIBYTE
+    scratch_files: int = 2048
+    result_bytes: int = MEBIBYTE
+    output_bytes: int = MEBIBYTE
+    """What is kept of stdout, and of stderr."""
+    flood_bytes: int = 64 * MEBIBYTE
+    """How much of either ends the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`value` is JSON. `error` and `stderr` (with the traceback) may be shown to models and users."""
+
+    status: Literal["success", "error"]
+    value: Any
+    error: str | None
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class Level(IntEnum):
+    """How much of the jail a machine permits."""
+
+    LIMITS = 1
+    """Resource limits alone: no protection from a hostile tool."""
+    FILTERED = 2
+    """Landlock and the system call filter; the process table and the network stack are the host's."""
+    FULL = 3
+    """Namespaces as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """`reasons`: short sentences, one for each part that is missing."""
+
+    level: Level
+    reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((f"T{int(self.level)}", *self.reasons))

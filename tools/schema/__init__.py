@@ -1,0 +1,33 @@
+"""Source of a Python function -> the JSON schema that a model is shown. Read by `ast`; nothing of it is ever run."""
+
+from tools.schema.errors import (
+    InvalidSource,
+    MissingDocstring,
+    NoFunction,
+    RecursiveType,
+    SchemaError,
+    TooLarge,
+    UnannotatedArgument,
+    UndocumentedArgument,
+    UnsupportedArgument,
+    UnsupportedName,
+    UnsupportedType,
+)
+from tools.schema.functions import MAX_SOURCE_BYTES, NAME, schema_from_source
+
+__all__ = [
+    "MAX_SOURCE_BYTES",
+    "NAME",
+    "InvalidSource",
+    "MissingDocstring",
+    "NoFunction",
+    "RecursiveType",
+    "SchemaError",
+    "TooLarge",
+    "UnannotatedArgument",
+    "UndocumentedArgument",
+    "UnsupportedArgument",
+    "UnsupportedName",
+    "UnsupportedType",
+    "schema_from_source",
+]
