@@ -88,6 +88,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 1.0,
     "socket_keepalive": True,
     "max_retries": 0,
+    # A hint need not survive its worker, so Redis keeps no second copy of it; nor are there urgent ones.
+    "ack_emulation": False,
+    "priority_steps": [0],
 }
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_IGNORE_RESULT = True
