@@ -18,7 +18,7 @@ from tools.spec import ToolReturn
 # this statement had to wait for an accept; a subquery over the runs would still show the moment before.
 _PASS_ON = """
 UPDATE agents_inbox SET hinted_at = clock_timestamp(),
-       ready_at = CASE WHEN next_run_seq > %s + 1 THEN clock_timestamp() END
+       ready_at = CASE WHEN next_run_seq > %s + 1 OR %s THEN clock_timestamp() END
  WHERE conversation_id = %s RETURNING ready_at IS NOT NULL
 """
 
@@ -115,13 +115,17 @@ def end(
     set_columns(turn.run, fields)
     for name, value in fields.items():
         setattr(turn.run, name, value)
-    turn.ready = execute(_PASS_ON, [turn.run.seq, turn.conversation.id])[0]
+    # One that brought an answer has overtaken those before it.
+    turn.ready = execute(_PASS_ON, [turn.run.seq, turn.run.approval_id is not None, turn.conversation.id])[0]
     return paired
 
 
 def _pair_open_calls(turn: Turn, ending: Finished) -> list[Message]:
     """Give every call of the recorded answer that has none a return, so that the transcript stays well-formed."""
-    answer = Message.objects.filter(step_id=turn.step.id, role=Message.Role.ASSISTANT, call_index=0).first()
+    if turn.answers:
+        answer = Message.objects.filter(id=turn.answers["approval_request_id"]).first()
+    else:
+        answer = Message.objects.filter(step_id=turn.step.id, role=Message.Role.ASSISTANT, call_index=0).first()
     if answer is None:
         return []
     stored = set(

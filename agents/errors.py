@@ -8,6 +8,7 @@ AgentError
     |-- BadRequest
     |-- NotFound
     |-- Conflict
+    |   `-- PendingApproval
     |-- InvalidRequest  with the place of each fault
     `-- NotServed
 """
@@ -76,6 +77,16 @@ class NotFound(ClientError):
 
 class Conflict(ClientError):
     """Something else stands in the way; sending it again will not help."""
+
+
+class PendingApproval(Conflict):
+    """The conversation waits for an answer to the calls of this message."""
+
+    def __init__(self, message_id: str):
+        super().__init__(
+            "The agent waits for an answer to its tool calls. Approve, deny or return them before you say more."
+        )
+        self.detail = {"code": "PENDING_APPROVAL", "message": str(self), "pending_request_id": message_id}
 
 
 class NotServed(ClientError):

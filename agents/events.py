@@ -117,9 +117,7 @@ def progress_of(run_ids: list[str]) -> dict[str, Progress]:
     """Of the runs that have any durable event; what a reader asks who hears nothing from Redis."""
     if not run_ids:
         return {}
-    told = Message.objects.filter(run_id__in=run_ids, event_seq__isnull=False)
-    found = {
-        run_id: Progress(last, False) for run_id, last in told.values_list("run_id").annotate(last=Max("event_seq"))
-    }
+    told = Message.objects.filter(run_id__in=run_ids, event_seq__isnull=False).values_list("run_id")
+    found = {run_id: Progress(last, False) for run_id, last in told.annotate(last=Max("event_seq"))}
     ended = Run.objects.filter(id__in=run_ids, final_event_seq__isnull=False).values_list("id", "final_event_seq")
-    return found | {run_id: Progress(last, True) for run_id, last in ended}
+    return found | {run_id: Progress(last or 0, True) for run_id, last in ended}

@@ -21,7 +21,7 @@ from django.db import connection
 from agents.events import Progress, durable_events, progress_of
 from agents.models import Run
 from agents.streaming import channel, piece
-from agents.wire import Wire
+from agents.wire import CALLS, Wire
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Reader:
     def _event(self, data: Wire) -> list[Wire]:
         if not self._new(data):
             return []
-        if data["message_type"] == "tool_call_message":
+        if data["message_type"] in CALLS:
             return [] if self._has_calls(data) else [data]
         key, full = piece(data)
         shown = self._shown.pop(key, None)
@@ -108,7 +108,7 @@ class Reader:
 
     def _has_calls(self, data: Wire) -> bool:
         """Whether the client was sent every call of this message, piece by piece."""
-        keys = [(call["tool_call_id"], "tool_call_message") for call in data["tool_calls"]]
+        keys = [(call["tool_call_id"], data["message_type"]) for call in data["tool_calls"]]
         return all(
             self._shown.get(key) == call["name"] + call["arguments"]
             for key, call in zip(keys, data["tool_calls"], strict=True)

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.db import transaction
+from django.db.models import Exists, F, Q
 from django.utils import timezone
 
 from accounts.fields import new_id
+from agents import approvals
 from agents.endings import end
 from agents.faultpoints import faultpoint
-from agents.loop.decision import Decision, Finished
+from agents.loop.decision import Decision, Finished, Heartbeat
 from agents.loop.messages import Reply
-from agents.loop.step import INTERRUPTED, Admitted, Ready
-from agents.models import TERMINAL, Conversation, Message, Run, Step, ToolAttempt
+from agents.loop.step import INTERRUPTED, Admitted, Ready, Waiting
+from agents.models import TERMINAL, Approval, Conversation, Message, Run, Step, ToolAttempt
 from agents.retry import settled
-from agents.rows import input_row, reply_row, return_row
+from agents.rows import input_row, nudge_row, reply_row, return_row
 from agents.turns import READY_AT, READY_NOW, Hold, Turn, execute, fence, insert, set_columns
 from agents.wire import parts
 from tools.spec import ToolReturn
@@ -37,7 +39,9 @@ _TAKE_HEAD = """
 UPDATE agents_run SET status = 'running', claims = claims + 1, started_at = COALESCE(started_at, clock_timestamp())
  WHERE id = (SELECT id FROM agents_run
               WHERE conversation_id = %s AND NOT (status IN ('completed', 'failed', 'cancelled'))
-              ORDER BY seq LIMIT 1)
+                AND (approval_id IS NOT NULL OR NOT EXISTS (
+                        SELECT 1 FROM agents_approval WHERE conversation_id = %s AND answered_at IS NULL))
+              ORDER BY approval_id IS NULL, seq LIMIT 1)
    AND (not_before IS NULL OR not_before <= clock_timestamp() OR cancel_requested_at IS NOT NULL
         OR deadline_at <= clock_timestamp())
 RETURNING *, EXTRACT(EPOCH FROM deadline_at - clock_timestamp())::float8 AS seconds_left
@@ -61,7 +65,7 @@ def begin(hold: Hold, conversation: Conversation, again: bool = False) -> Turn |
 
     `again`: this claim repeats one of the same worker, which has not died in between.
     """
-    run: Any = next(iter(Run.objects.raw(_TAKE_HEAD, [conversation.id])), None)
+    run: Any = next(iter(Run.objects.raw(_TAKE_HEAD, [conversation.id, conversation.id])), None)
     if run is None:
         _rest(hold)
         return None
@@ -96,6 +100,8 @@ def _promote(turn: Turn) -> None:
         for index, accepted in enumerate(turn.run.input)
     ]
     insert(rows)
+    if turn.answers:
+        approvals.resume(turn)
 
 
 def _rest(hold: Hold) -> None:
@@ -103,8 +109,10 @@ def _rest(hold: Hold) -> None:
     fence(hold, 0, release=True)
     execute("SELECT 1 FROM agents_inbox WHERE conversation_id = %s FOR UPDATE", [hold.conversation_id])
     # A run may have been accepted since the claim looked for one: that locks the inbox alone.
-    runs = Run.objects.filter(conversation_id=hold.conversation_id).exclude(status__in=TERMINAL).order_by("seq")
-    head = runs.only("not_before").first()
+    asked = Approval.objects.filter(conversation_id=hold.conversation_id, answered_at=None)
+    runs = Run.objects.filter(conversation_id=hold.conversation_id).exclude(status__in=TERMINAL)
+    startable = runs.filter(Q(approval__isnull=False) | ~Exists(asked))
+    head = startable.order_by(F("approval").asc(nulls_last=True), "seq").only("not_before").first()
     execute(READY_AT, [head is not None, head and head.not_before, hold.conversation_id])
 
 
@@ -144,11 +152,18 @@ class StepLedger:
         assert decision is not None
         return decision
 
+    def ask(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
+        _, decision = self._write(reply, [], waiting=waiting, conclude=lambda _: Finished("requires_approval"))
+        faultpoint("c13")
+        assert decision is not None
+        return decision
+
     def _write(
         self,
         reply: Reply | None,
         ready: Sequence[Ready],
         *,
+        waiting: Sequence[Waiting] = (),
         starting: Admitted | None = None,
         conclude: Callable[[list[ToolReturn]], Decision] | None = None,
     ) -> tuple[list[ToolReturn], Decision | None]:
@@ -164,12 +179,16 @@ class StepLedger:
                 calls = self.state_calls()
                 returns = [item if isinstance(item, ToolReturn) else calls.run(item) for item in ready]
                 calls.save()
-                rows = self._rows(reply, returns, ids, seq)
+                rows = self._rows(reply, returns, ids, seq, waiting)
                 insert(rows)
                 self._save_prompt()
-                self._save_attempts(reply, ready, returns, starting)
+                if waiting:
+                    approvals.ask(turn, rows[0], waiting)
+                else:
+                    self._save_attempts(reply, ready, returns, starting)
                 decision = conclude(returns) if conclude else None
                 if decision:
+                    rows += self._nudge(decision)
                     self._settle(reply, decision)
                 elif reply:
                     set_columns(turn.step, self._answered(reply))
@@ -194,9 +213,12 @@ class StepLedger:
         self.turn.ready = True
         return rows, returns, conclude(returns) if conclude else None
 
-    def _rows(self, reply: Reply | None, returns: list[ToolReturn], ids: list[str], seq: int) -> list[Message]:
+    def _rows(
+        self, reply: Reply | None, returns: list[ToolReturn], ids: list[str], seq: int, waiting: Sequence[Waiting]
+    ) -> list[Message]:
         step, place = self.turn.step, self.turn.hold.conversation_id
-        rows = [reply_row(step, place, reply, id=ids[0], seq=seq)] if reply else []
+        asked = [item.call.id for item in waiting]
+        rows = [reply_row(step, place, reply, id=ids[0], seq=seq, waiting=asked)] if reply else []
         offset = len(rows)
         rows += [
             return_row(step, place, returned, id=ids[offset + index], seq=seq + offset + index)
@@ -205,6 +227,15 @@ class StepLedger:
         for row in rows:
             row.event_seq = self.turn.number(max(1, len(parts(row, self.turn.view))))
         return rows
+
+    def _nudge(self, decision: Decision) -> list[Message]:
+        if not isinstance(decision, Heartbeat) or decision.nudge is None:
+            return []
+        turn, seq = self.turn, fence(self.turn.hold, 1)
+        row = nudge_row(turn.step, turn.hold.conversation_id, decision.nudge, id=new_id("message"), seq=seq)
+        row.event_seq = turn.number()
+        insert([row])
+        return [row]
 
     def _save_prompt(self) -> None:
         turn = self.turn

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
+from agents import approvals
 from agents.llm.tokens import estimate, estimate_message, estimate_tool
 from agents.loop.compaction import first_kept
 from agents.loop.context import Facts, compile_prompt
@@ -77,7 +78,7 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     window = conversation.context_window_limit or agent.context_window_limit or window_of(handle)
     turn.step.model, turn.step.context_window = handle, window
     turn.thinks_aloud = style_for(agent.agent_type).thinks_aloud
-    tools = _tools(agent)
+    tools = _tools(agent, options.get("client_tools") or ())
     system, rows, recorded = _messages(turn)
     kept = _evict(turn, agent, rows, tools, window)
     text = _prompt(turn, agent, system, len(kept), evicted=len(kept) < len(rows))
@@ -94,8 +95,10 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
         rules=tuple(agent.tool_rules),
         no=turn.step.no,
         max_steps=options.get("max_steps") or MAX_STEPS,
-        **(_recorded(turn.step, recorded) if recorded else {}),
+        gated=frozenset(rule["tool_name"] for rule in agent.tool_rules if rule["type"] == "requires_approval"),
+        **(_recorded(turn, recorded) if recorded else {}),
     )
+    turn.gated = state.gated.union(tool.name for tool in tools if tool.effect == "client")
     return Loaded(state, agent)
 
 
@@ -177,24 +180,37 @@ def _style(agent: Agent) -> Style:
     return style_for(agent.agent_type)
 
 
-def _tools(agent: Any) -> tuple[ToolSpec, ...]:
+def _tools(agent: Any, client_tools: Iterable[dict[str, Any]]) -> tuple[ToolSpec, ...]:
+    """The agent's tools and the client's own, which take the place of those of the same name."""
     found = (registry.find(name) for name in agent.tool_names)
-    return tuple(tool.spec for tool in found if tool)
+    specs = {tool.spec.name: tool.spec for tool in found if tool}
+    specs |= {tool["name"]: _client_tool(tool) for tool in client_tools}
+    return tuple(specs.values())
+
+
+def _client_tool(tool: dict[str, Any]) -> ToolSpec:
+    parameters = tool.get("parameters") or {"type": "object", "properties": {}}
+    return ToolSpec(tool["name"], tool.get("description") or "", parameters, effect="client")
 
 
 def _messages(turn: Turn) -> tuple[Row | None, list[Row], list[Row]]:
-    """The system message, the rows before this step's answer, and those from its answer on."""
+    """The system message, the rows before this step's answer, and those from its answer on.
+
+    The first step of a run that brings an answer to waiting calls has the answer of the model that made them.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_IN_CONTEXT, [turn.conversation.id, turn.conversation.context_from])
         rows = [Row(id, seq, role, json.loads(content), *rest) for id, seq, role, content, *rest in cursor]
     system = rows.pop(0) if rows and rows[0].role == Message.Role.SYSTEM else None
-    recorded = [row for row in rows if row.step_id == turn.step.id and row.call_index < INPUT]
-    known = {row.id for row in recorded}
-    return system, [row for row in rows if row.id not in known], recorded
+    asked = turn.answers["approval_request_id"] if turn.answers else None
+    own = [row for row in rows if row.id == asked or (row.step_id == turn.step.id and row.call_index < INPUT)]
+    known = {row.id for row in own}
+    return system, [row for row in rows if row.id not in known and row.role != Message.Role.APPROVAL], own
 
 
-def _recorded(step: Step, rows: list[Row]) -> dict[str, Any]:
+def _recorded(turn: Turn, rows: list[Row]) -> dict[str, Any]:
     """What an earlier worker had stored of this step: the answer, the returns, and how far each other call had come."""
+    step = turn.step
     answer = next(row.said() for row in rows if row.role == Message.Role.ASSISTANT)
     returns = [tool_return(row.content) for row in rows if row.role == Message.Role.TOOL]
     usage = Usage(
@@ -205,6 +221,7 @@ def _recorded(step: Step, rows: list[Row]) -> dict[str, Any]:
         "recorded": Reply(answer.content, answer.reasoning, answer.calls, step.finish or "stop", usage),
         "returned": {returned.call_id: returned for returned in returns},
         "tried": _tried(step),
+        "answers": approvals.outcomes(turn.answers, answer.calls) if turn.answers else {},
     }
 
 

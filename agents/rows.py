@@ -1,6 +1,7 @@
 """The loop's values as message rows, and message rows as the loop's values."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from agents.loop.messages import Message as Said
@@ -48,10 +49,13 @@ def _input_content(role: str, content: str | list[dict[str, Any]]) -> dict[str, 
         return {"text": flat_text(content)}
     if role == Message.Role.ASSISTANT:
         return {"text": flat_text(content), "reasoning": [], "calls": []}
-    return {"content": content}
+    return content if isinstance(content, dict) else {"content": content}
 
 
-def reply_row(step: Step, conversation_id: str, reply: Reply, *, id: str, seq: int) -> Message:
+def reply_row(
+    step: Step, conversation_id: str, reply: Reply, *, id: str, seq: int, waiting: Sequence[str] = ()
+) -> Message:
+    """`waiting`: the ids of its calls that have to be answered before anything of it runs."""
     calls = [{"id": call.id, "name": call.name, "arguments": call.arguments} for call in reply.calls]
     thoughts = [
         {"text": thought.text, "signature": thought.signature, "redacted": thought.redacted}
@@ -64,9 +68,17 @@ def reply_row(step: Step, conversation_id: str, reply: Reply, *, id: str, seq: i
         id=id,
         seq=seq,
         role=Message.Role.ASSISTANT,
-        content={"text": reply.text, "reasoning": thoughts, "calls": calls},
+        content={"text": reply.text, "reasoning": thoughts, "calls": calls}
+        | ({"waiting": list(waiting)} if waiting else {}),
         text="\n".join(part for part in (reply.text, spoken) if part),
     )
+
+
+def nudge_row(step: Step, conversation_id: str, text: str, *, id: str, seq: int) -> Message:
+    """What the loop says to make the model go on."""
+    said = json.dumps({"type": "heartbeat", "reason": text}, ensure_ascii=False)
+    content = {"content": said, "nudge": True}
+    return _row(step, conversation_id, id=id, seq=seq, role=Message.Role.USER, content=content, text="")
 
 
 def return_row(step: Step, conversation_id: str, returned: ToolReturn, *, id: str, seq: int) -> Message:
@@ -117,7 +129,7 @@ def said(role: str, content: dict[str, Any], name: str | None) -> Said:
         return Said("tool", returned.text, returned=returned)
     if role == Message.Role.SYSTEM:
         return Said("user", json.dumps({"type": "system_message", "message": content["text"]}, ensure_ascii=False))
-    return Said("user", content["content"], name=name)
+    return Said("user", content["content"], name=name, nudge=content.get("nudge", False))
 
 
 def tool_return(content: dict[str, Any]) -> ToolReturn:
@@ -131,10 +143,12 @@ def tool_return(content: dict[str, Any]) -> ToolReturn:
     )
 
 
-def flat_text(content: str | list[dict[str, Any]]) -> str:
-    """The text of a message's content; parts that are no text are left out."""
+def flat_text(content: str | list[dict[str, Any]] | dict[str, Any]) -> str:
+    """The text of a message's content; what is no text is left out."""
     if isinstance(content, str):
         return content
+    if isinstance(content, dict):
+        return ""
     return "\n".join(part["text"] for part in content if part.get("type") == "text")
 
 

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from accounts.fields import clean_json, clean_text, new_id
 from agents import endings, ledger
-from agents.errors import Cancelled, Fenced, LLMError
+from agents.approvals import CANCELLED, OVERDUE, Answers, message_of, pending, run_of_same, take
+from agents.errors import BadRequest, Cancelled, Fenced, LLMError, PendingApproval
 from agents.events import CLAIM, durable_events
 from agents.faultpoints import faultpoint
 from agents.hints import hint
@@ -24,7 +25,7 @@ from agents.loading import load_state
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import take_step
-from agents.models import TERMINAL, Conversation, Run
+from agents.models import TERMINAL, Approval, Conversation, Run
 from agents.retry import settled
 from agents.streaming import Publisher, Wires, closing_entries
 from agents.toolbox import CommitTools, OutsideTools
@@ -44,7 +45,10 @@ CLIENT_RETRY_WINDOW = timedelta(minutes=10)
 _TAKE_NUMBER = """
 UPDATE agents_inbox SET next_run_seq = next_run_seq + 1, hinted_at = clock_timestamp(),
        ready_at = COALESCE(ready_at, clock_timestamp())
- WHERE conversation_id = %s RETURNING next_run_seq - 1, clock_timestamp() + make_interval(secs => %s)
+ WHERE conversation_id = %s
+RETURNING next_run_seq - 1, clock_timestamp() + make_interval(secs => %s),
+          (SELECT message_id FROM agents_approval AS asked
+            WHERE asked.conversation_id = agents_inbox.conversation_id AND answered_at IS NULL)
 """
 
 
@@ -60,6 +64,8 @@ class Offer:
     key_id           the API key that it came with
     is_retry         the client's library sends it again on its own, because it heard no answer
     run_id           known before, so that whoever offers can listen before anything happens
+    answers          it has no messages, but answers the calls that the conversation waits with
+    is_cancelled     the run is only to record its input, and to end as cancelled
     """
 
     messages: list[dict[str, Any]]
@@ -70,11 +76,17 @@ class Offer:
     key_id: str | None = None
     is_retry: bool = False
     run_id: str = field(default_factory=lambda: new_id("run"))
+    answers: Answers | None = None
+    is_cancelled: bool = False
 
     @property
     def fingerprint(self) -> str:
         """The same for the same question, whatever ids this try at it was given."""
-        said = [{name: message.get(name) for name in ("role", "content", "name")} for message in self.messages]
+        said: list[Any] = [
+            {name: message.get(name) for name in ("role", "content", "name")} for message in self.messages
+        ]
+        if self.answers:
+            said.append([self.answers.each, self.answers.verdict])
         return hashlib.sha256(json.dumps([said, self.options], sort_keys=True).encode("utf-8", "replace")).hexdigest()
 
 
@@ -123,13 +135,16 @@ def _existing(conversation: Conversation, offer: Offer, fingerprint: str) -> Run
             conversation_id=conversation.id, key_id=offer.key_id, fingerprint=fingerprint, created_at__gte=since
         )
         return runs.order_by("-seq").first()
-    return None
+    return run_of_same(conversation, offer.answers) if offer.answers else None
 
 
 def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
     with connection.cursor() as cursor:
         cursor.execute(_TAKE_NUMBER, [conversation.id, settings.RUN_DEADLINE_SECONDS])
-        seq, deadline_at = cursor.fetchone()
+        seq, deadline_at, asked = cursor.fetchone()
+    if asked and not offer.answers:
+        raise PendingApproval(asked)
+    answered = _answered(conversation, offer) if offer.answers else {"input": offer.messages, "options": offer.options}
     return Run.objects.create(
         id=offer.run_id,
         organization_id=conversation.organization_id,
@@ -138,13 +153,46 @@ def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
         seq=seq,
         kind=offer.kind,
         background=offer.background,
-        input=offer.messages,
-        options=offer.options,
         key_id=offer.key_id,
         idempotency_key=offer.idempotency_key,
         fingerprint=fingerprint,
         deadline_at=deadline_at,
+        cancel_requested_at=timezone.now() if offer.is_cancelled else None,
+        **answered,
     )
+
+
+def _answered(conversation: Conversation, offer: Offer) -> dict[str, Any]:
+    """The columns of a run that brings an answer. The client's tools stay as they were when the calls were made."""
+    assert offer.answers is not None
+    approval = take(conversation, offer.answers, offer.key_id)
+    asked_by = approval.asked_by
+    before = asked_by.options.get("client_tools") if asked_by else None
+    options = offer.options | ({"client_tools": before} if before and "client_tools" not in offer.options else {})
+    otid = offer.messages[0]["otid"] if offer.messages else None
+    return {"approval": approval, "input": [message_of(approval, otid)], "options": options}
+
+
+def answer_overdue(limit: int = 20) -> int:
+    """Deny what nobody has answered in time. Returns how many."""
+    late = Approval.objects.filter(answered_at=None, deadline_at__lt=timezone.now()).select_related("conversation")
+    found = list(late.order_by("deadline_at")[:limit])
+    for approval in found:
+        _deny(approval.conversation, OVERDUE)
+    return len(found)
+
+
+def close_approval(conversation: Conversation) -> Run | None:
+    """What waits for an answer is denied, because the user cancels it; the agent is not asked to go on."""
+    return _deny(conversation, CANCELLED, is_cancelled=True) if pending(conversation) else None
+
+
+def _deny(conversation: Conversation, reason: str, is_cancelled: bool = False) -> Run | None:
+    verdict = Answers(verdict=(False, reason))
+    try:
+        return accept(conversation, Offer([], {}, "approval", answers=verdict, is_cancelled=is_cancelled))
+    except BadRequest:
+        return None  # somebody answered a moment ago
 
 
 # Advancing ------------------------------------------------------------------------------------------------------------
@@ -310,7 +358,7 @@ def cancel(run_id: str, wires: Wires) -> Run:
 def _cancelled_here(run: Run, conversation: Conversation) -> bool:
     """End the run, if no worker has it. Inside the transaction that has locked the conversation."""
     before = Run.objects.filter(conversation_id=conversation.id, seq__lt=run.seq).exclude(status__in=TERMINAL)
-    if before.exists():
+    if run.approval_id is None and (before.exists() or pending(conversation)):
         _end_unstarted(run)
         return True
     held = conversation.lease_until is not None and conversation.lease_until > timezone.now()

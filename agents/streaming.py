@@ -18,7 +18,7 @@ from agents.loop.fragments import StringFields
 from agents.loop.style import THINKING_ARGUMENT
 from agents.models import Message, Run, Step
 from agents.turns import Turn
-from agents.wire import Wire, envelope, is_speech, parts
+from agents.wire import CALLS, Wire, envelope, is_speech, parts
 
 log = logging.getLogger(__name__)
 
@@ -125,9 +125,9 @@ class Publisher:
     def _numbered(self, body: Wire) -> Wire:
         turn = self._turn
         kind = body["message_type"]
-        if not self._kinds or self._kinds[-1] != kind:
+        if not self._kinds or (self._kinds[-1] != kind and not (kind in CALLS and kind in self._kinds)):
             self._kinds.append(kind)
-        place = len(self._kinds) - 1
+        place = self._kinds.index(kind) if kind in CALLS else len(self._kinds) - 1
         head = envelope(turn.answer_id, turn.step.created_at, place, step_id=turn.step.id, run_id=turn.run.id)
         return head | body | {"seq_id": turn.number()}
 
@@ -161,7 +161,8 @@ class Publisher:
 
     def _call(self, index: int, piece: Wire) -> Wire:
         call = piece | {"tool_call_id": self._turn.call_id(index)}
-        return {"message_type": "tool_call_message", "tool_call": call, "tool_calls": call}
+        kind = "approval_request_message" if self._names[index] in self._turn.gated else "tool_call_message"
+        return {"message_type": kind, "tool_call": call, "tool_calls": call}
 
     def _is_private(self, name: str) -> bool:
         return is_speech(name, self._turn.view) or self._turn.thinks_aloud
@@ -178,7 +179,7 @@ def _thought(text: str, source: str) -> Wire:
 def piece(data: Wire) -> tuple[tuple[str, str], str]:
     """What a delta belongs to, and its text; a call's text is its name and its arguments."""
     kind = data["message_type"]
-    if kind == "tool_call_message":
+    if kind in CALLS:
         call = data["tool_call"]
         return (call["tool_call_id"], kind), (call.get("name") or "") + (call.get("arguments") or "")
     text = data.get("content") if kind == "assistant_message" else data.get("reasoning")

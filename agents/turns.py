@@ -60,6 +60,7 @@ class Turn:
     committed: Callable[[list[Message], Run | None], None] = lambda messages, run: None
     answer_id: str = field(default_factory=lambda: new_id("message"))
     thinks_aloud: bool = False  # thoughts come among the arguments of calls
+    gated: frozenset[str] = frozenset()  # tools whose calls wait for an answer
     prompt: tuple[str, dict[str, Any]] | None = None  # the system message's id and its new content, when it changed
     context_from: int | None = None  # the first message that stays in context, when some have left it
     can_shrink: bool = False  # whether more of them could leave it
@@ -74,6 +75,11 @@ class Turn:
         first = self.run.claims * CLAIM + self._numbers + 1
         self._numbers += count
         return first
+
+    @property
+    def answers(self) -> dict[str, Any] | None:
+        """What this run's input answers to calls that waited. Its first step begins with them, and asks no model."""
+        return self.run.input[0]["content"] if self.run.approval_id and self.step.no == 1 else None
 
     @property
     def view(self) -> View:

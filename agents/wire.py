@@ -13,6 +13,9 @@ from agents.models import Message
 
 Wire = dict[str, Any]
 
+CALLS = ("tool_call_message", "approval_request_message")
+"""The kinds of objects that show a model's calls."""
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -84,7 +87,7 @@ def parts(message: Message, view: View = DEFAULT_VIEW) -> list[Wire]:
             run_id=message.run_id,
             seq_id=None if message.event_seq is None else message.event_seq + index,
         )
-        | ({"otid": message.otid} if message.otid or message.role in ("system", "user") else {})
+        | ({"otid": message.otid} if message.otid or message.role in ("system", "user", "approval") else {})
         | body
         for index, body in enumerate(bodies)
     ]
@@ -106,9 +109,12 @@ def _assistant(content: Wire, view: View) -> list[Wire]:
         bodies.append({"message_type": "assistant_message", "content": content["text"]})
     spoken = [call for call in calls if is_speech(call["name"], view)]
     bodies += [{"message_type": "assistant_message", "content": _speech(call, view)} for call in spoken]
-    others = [call for call in calls if call not in spoken]
+    waiting = [call for call in calls if call["tool_call_id"] in content.get("waiting", ())]
+    others = [call for call in calls if call not in spoken and call not in waiting]
     if others:
         bodies.append({"message_type": "tool_call_message", "tool_call": others[0], "tool_calls": others})
+    if waiting:
+        bodies.append({"message_type": "approval_request_message", "tool_call": waiting[0], "tool_calls": waiting})
     return bodies
 
 
@@ -129,7 +135,21 @@ def _tool(content: Wire, view: View) -> list[Wire]:
     ]
 
 
-_BODIES = {"system": _system, "user": _user, "assistant": _assistant, "tool": _tool}
+def _approval(content: Wire, view: View) -> list[Wire]:
+    """`approve` and `reason` say it once more, for clients that know of one call at a time."""
+    verdicts = [answer for answer in content["approvals"] if answer["type"] == "approval"]
+    return [
+        {
+            "message_type": "approval_response_message",
+            "approvals": content["approvals"],
+            "approve": all(answer["approve"] for answer in verdicts) if verdicts else None,
+            "approval_request_id": content["approval_request_id"],
+            "reason": next((answer["reason"] for answer in verdicts if answer.get("reason")), None),
+        }
+    ]
+
+
+_BODIES = {"approval": _approval, "system": _system, "user": _user, "assistant": _assistant, "tool": _tool}
 
 
 def is_speech(tool_name: str, view: View) -> bool:

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
 from accounts.fields import clean_json
-from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed
+from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed, PendingApproval
 from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.retry import drop_dead_connections
 from agents.runs import KeyReused
@@ -64,6 +64,8 @@ def error_response(error: BaseException) -> JsonResponse | None:
 def _detail(error: BaseException, status: int) -> Any:
     if isinstance(error, InvalidRequest):
         return error.problems
+    if isinstance(error, PendingApproval):
+        return error.detail
     if status == 503:
         return "The database cannot be reached at the moment. Try again shortly."
     return str(error.args[0] if error.args else error)

@@ -89,6 +89,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 1.0,
     "socket_keepalive": True,
     "max_retries": 0,
+    # A hint need not survive its worker, so Redis keeps no second copy of it; nor are there urgent ones.
+    "ack_emulation": False,
+    "priority_steps": [0],
 }
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_IGNORE_RESULT = True
@@ -106,6 +109,7 @@ CELERY_TIMEZONE = "UTC"
 
 LEASE_SECONDS = env.seconds("PERDURE_LEASE", 30)
 SWEEP_SECONDS = env.seconds("PERDURE_SWEEP", 5)
+APPROVAL_SECONDS = env.seconds("PERDURE_APPROVAL_DEADLINE", 604800)  # a week
 RUN_DEADLINE_SECONDS = env.seconds("PERDURE_RUN_DEADLINE", 3600)
 STOP_GRACE_SECONDS = env.seconds("PERDURE_STOP_GRACE", 25)
 WORKER_SLOTS = env.number("PERDURE_WORKER_SLOTS", 1000, minimum=1)
@@ -181,6 +185,19 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["project.http.Body"],
     "EXCEPTION_HANDLER": "project.http.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "agents.api.openapi.generator.TableSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.1",
+    "TITLE": "Perdure",
+    "VERSION": VERSION,
+    "DESCRIPTION": "Stateful agents whose turns survive anything. Spoken by letta-client 1.12.1 as it is.",
+    "LICENSE": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+    "SERVERS": [{"url": "/"}],
+    "POSTPROCESSING_HOOKS": [],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "SORT_OPERATIONS": False,
+    "SORT_OPERATION_PARAMETERS": False,
 }
 
 LOGGING = {

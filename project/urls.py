@@ -4,11 +4,12 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from project import views
+from project import reference, views
 
 urlpatterns = [
     path("", views.front),
     path("favicon.ico", views.icon),
+    path("v1/openapi.json", reference.openapi),
     path("v1/", include("agents.api.urls")),
 ]
 

@@ -18,7 +18,10 @@ Connection = psycopg.Connection[Any]
 WRONG: dict[str, str] = {
     "I1 a run that has not ended is forgotten: its conversation is not ready": """
         SELECT r.id FROM agents_run AS r JOIN agents_inbox AS i USING (conversation_id)
-         WHERE r.status NOT IN ('completed', 'failed', 'cancelled') AND i.ready_at IS NULL""",
+         WHERE r.status NOT IN ('completed', 'failed', 'cancelled') AND i.ready_at IS NULL
+           AND (r.approval_id IS NOT NULL OR NOT EXISTS (
+               SELECT 1 FROM agents_approval AS a
+                WHERE a.conversation_id = r.conversation_id AND a.answered_at IS NULL))""",
     "I1 a run is ahead of its conversation's counter": """
         SELECT r.id, r.seq FROM agents_run AS r JOIN agents_inbox AS i USING (conversation_id)
          WHERE r.seq >= i.next_run_seq""",
@@ -29,10 +32,11 @@ WRONG: dict[str, str] = {
         HAVING count(m.seq) <> c.next_seq - 1 OR COALESCE(max(m.seq), 0) <> c.next_seq - 1""",
     "I2 the messages of two runs are mixed, or the runs are out of order": """
         SELECT id, seq FROM (
-               SELECT m.id, m.seq, r.seq AS run, lag(r.seq) OVER lane AS before
+               SELECT m.id, m.seq, r.seq AS run, lag(r.seq) OVER lane AS before,
+                      lag(r.approval_id) OVER lane AS overtook
                  FROM agents_message AS m JOIN agents_run AS r ON r.id = m.run_id
                WINDOW lane AS (PARTITION BY m.conversation_id ORDER BY m.seq)) AS told
-         WHERE before > run""",
+         WHERE before > run AND overtook IS NULL""",
     "I2 the input of a run was taken up twice, in part, or not at all": """
         SELECT r.id, jsonb_array_length(r.input), count(m.id)
           FROM agents_run AS r LEFT JOIN agents_message AS m ON m.run_id = r.id AND m.call_index >= 1000
@@ -46,25 +50,29 @@ WRONG: dict[str, str] = {
           FROM answers AS a CROSS JOIN jsonb_array_elements(a.content -> 'calls') AS call
           LEFT JOIN agents_step AS s ON s.id = a.step_id
           LEFT JOIN agents_message AS t ON t.conversation_id = a.conversation_id AND t.role = 'tool'
-               AND t.content ->> 'call_id' = call ->> 'id' AND t.step_id IS NOT DISTINCT FROM a.step_id
+               AND t.content ->> 'call_id' = call ->> 'id'
+               AND (t.step_id IS NOT DISTINCT FROM a.step_id OR a.content ? 'waiting')
                AND t.seq > a.seq AND (a.next_answer IS NULL OR t.seq < a.next_answer)
-         WHERE s.status IS DISTINCT FROM 'responded'
+         WHERE s.status IS DISTINCT FROM 'responded' AND NOT EXISTS (
+               SELECT 1 FROM agents_approval AS w LEFT JOIN agents_run AS r ON r.approval_id = w.id
+                WHERE w.message_id = a.id AND r.completed_at IS NULL)
          GROUP BY a.conversation_id, a.seq, call HAVING count(t.id) <> 1""",
     "I3 a return answers no call": """
         SELECT t.conversation_id, t.seq FROM agents_message AS t
          WHERE t.role = 'tool' AND NOT EXISTS (
                SELECT 1 FROM agents_message AS a CROSS JOIN jsonb_array_elements(a.content -> 'calls') AS call
-                WHERE a.role = 'assistant' AND a.conversation_id = t.conversation_id
-                  AND a.step_id IS NOT DISTINCT FROM t.step_id AND a.seq < t.seq
+                WHERE a.role = 'assistant' AND a.conversation_id = t.conversation_id AND a.seq < t.seq
+                  AND (a.step_id IS NOT DISTINCT FROM t.step_id OR a.content ? 'waiting')
                   AND call ->> 'id' = t.content ->> 'call_id')""",
     "I3 a run has ended while a call of it was open": """
         SELECT a.id, a.name, a.status FROM agents_toolattempt AS a JOIN agents_run AS r ON r.id = a.run_id
          WHERE a.finished_at IS NULL AND r.status IN ('completed', 'failed', 'cancelled')""",
     "I4 a step has not the one answer that its status says": """
         SELECT s.run_id, s.no, s.status, count(m.id)
-          FROM agents_step AS s
+          FROM agents_step AS s JOIN agents_run AS r ON r.id = s.run_id
           LEFT JOIN agents_message AS m ON m.step_id = s.id AND m.role = 'assistant' AND m.call_index < 1000
-         GROUP BY s.id HAVING count(m.id) <> (s.status IN ('responded', 'committed'))::int""",
+         GROUP BY s.id, r.id HAVING count(m.id) <>
+               (s.status IN ('responded', 'committed') AND NOT (s.no = 1 AND r.approval_id IS NOT NULL))::int""",
     "I4 the steps of a run are not 1, 2, 3 ...": """
         SELECT run_id FROM agents_step GROUP BY run_id HAVING max(no) <> count(*) OR min(no) <> 1""",
     "I4 a run counts other steps than it has": """
@@ -76,7 +84,7 @@ WRONG: dict[str, str] = {
          GROUP BY 1, 2 HAVING count(*) > 1""",
     "I9 a step was written under an older claim than the step before it": """
         SELECT id, epoch FROM (
-               SELECT s.id, s.epoch, lag(s.epoch) OVER (PARTITION BY r.conversation_id ORDER BY r.seq, s.no) AS before
+               SELECT s.id, s.epoch, lag(s.epoch) OVER (PARTITION BY r.conversation_id ORDER BY s.created_at) AS before
                  FROM agents_step AS s JOIN agents_run AS r ON r.id = s.run_id) AS told
          WHERE before > epoch""",
     "I9 something was written under a claim that there never was": """

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Effect = Literal["state", "read", "effect"]
+Effect = Literal["state", "read", "effect", "client"]
 """How a tool may be run.
 
 state   it changes our own database only: runs inside the transaction that records its result, so exactly once
 read    it changes nothing: runs outside any transaction and may be repeated
 effect  it reaches the world: the intent is committed before it runs, and it is not repeated unless it is idempotent
+client  it is the client's own: the run ends and asks for its return, with which another run goes on
 """
 
 Status = Literal["success", "error"]

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from django.db import Error, connection, transaction
 
+from agents.runs import answer_overdue
+
 log = logging.getLogger(__name__)
 
 BATCH = 200
@@ -55,6 +57,7 @@ class Sweeper(threading.Thread):
 
     def _sweep(self) -> None:
         """A full batch means that there may be more."""
+        answer_overdue()
         found = [""] * BATCH
         while len(found) == BATCH:
             found = due(self._interval)

@@ -21,10 +21,11 @@ from agents.api.scope import one, owned
 from agents.api.serializers import AgentFields, NewAgent
 from agents.api.shapes import EPOCH, Relations, Shape, agent_shape, block_shape, context_ids, tool_shape
 from agents.api.views import ApiView, answer
+from agents.approvals import forget
 from agents.creation import attach_blocks, attach_tools, create_agent, found
 from agents.errors import Conflict, NotFound, invalid
 from agents.llm.registry import Providers, providers_from
-from agents.models import Agent, AgentBlock, AgentIdentity, AgentTool, Conversation, Identity, Run
+from agents.models import Agent, AgentBlock, AgentIdentity, AgentTool, Approval, Conversation, Identity, Run
 from agents.models.run import TERMINAL
 from memory.models import Block
 from tools.models import Tool
@@ -39,6 +40,9 @@ NOT_SERVED = ("enable_sleeptime", "from_template", "template", "folder_ids", "so
 _IN_ORDER = {
     "blocks": Prefetch("blocks", Block.objects.order_by("agentblock__id")),
     "tools": Prefetch("tools", Tool.objects.order_by("agenttool__id")),
+    "pending_approval": Prefetch(
+        "approvals", Approval.objects.filter(answered_at=None).select_related("message"), to_attr="waiting"
+    ),
     "identities": Prefetch("identities", with_belongings(Identity.objects.order_by("agentidentity__id"))),
 }
 
@@ -201,6 +205,7 @@ class ResetMessages(ApiView):
             conversation = agent.conversations.select_for_update(no_key=True).get(is_default=True)
             if conversation.runs.exclude(status__in=TERMINAL).exists():
                 raise Conflict("The agent is at work in this conversation. Cancel its runs, or wait for them.")
+            forget(conversation)
             conversation.context_from = conversation.next_seq
             conversation.save(update_fields=["context_from", "updated_at"])
         return answer(state(agent, None))

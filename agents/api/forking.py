@@ -56,7 +56,7 @@ def _context_from(place: Conversation, last: int) -> int:
 
 def _end(place: Conversation, seq: int) -> int:
     """The number at which the messages up to `seq` are complete: no call without its return."""
-    said = Message.objects.filter(conversation=place)
+    said = Message.objects.filter(conversation=place).exclude(role=Message.Role.APPROVAL)
     answer = said.filter(seq__lte=seq).exclude(role=Message.Role.TOOL).order_by("-seq").first()
     calls = answer.content.get("calls", ()) if answer and answer.role == Message.Role.ASSISTANT else ()
     if not answer or not calls:
@@ -69,7 +69,7 @@ def _end(place: Conversation, seq: int) -> int:
 
 def _copy(place: Conversation, made: Conversation, last: int) -> None:
     """In one statement, however long the conversation is."""
-    columns = [field.column for field in Message._meta.concrete_fields if not field.generated]
+    columns = [field.column or "" for field in Message._meta.concrete_fields if not field.generated]
     targets = ", ".join(f'"{column}"' for column in columns)
     sources = ", ".join(_OWN.get(column, f'"{column}"') for column in columns)
     values: dict[str, Any] = {"fork": made.id, "place": place.id, "last": last}

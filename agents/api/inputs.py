@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from accounts.fields import new_id
 from accounts.keys import Principal
+from agents.api.answers import answers_of, client_tools_of, is_answer
 from agents.errors import InvalidRequest, invalid
 from agents.runs import Offer
 
@@ -67,8 +68,11 @@ def offer_of_body(
 ) -> Offer:
     """`key`: what the client calls this request, so that a repeat of it is recognized."""
     _check_types(body)
-    messages, otids = messages_of(body)
+    answers = answers_of(body)
+    messages, otids = answered_messages(body) if answers else messages_of(body)
     options = {name: body[name] for name in OPTIONS if body.get(name) is not None}
+    if body.get("client_tools"):
+        options["client_tools"] = client_tools_of(body["client_tools"])
     if body.get("system") is not None and "override_system" not in options:
         options["override_system"] = str(body["system"])
     return Offer(
@@ -79,6 +83,7 @@ def offer_of_body(
         idempotency_key=_key(key, otids),
         key_id=principal.key_id,
         is_retry=is_retry,
+        answers=answers,
     )
 
 
@@ -104,12 +109,22 @@ def messages_of(body: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str
     return messages, otids
 
 
+def answered_messages(body: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The message that brings an answer, as far as accepting it needs it: its otid, the client's own or ours."""
+    given = body["messages"][0].get("otid")
+    if given is not None and not isinstance(given, str):
+        raise invalid(["body", "messages", 0, "otid"], "Should be a string", "string_type")
+    return [{"otid": given or str(uuid.uuid4())}], [given] if given else []
+
+
 def _message(index: int, message: Any) -> dict[str, Any]:
     place: list[str | int] = ["body", "messages", index]
     if not isinstance(message, dict):
         raise invalid(place, "Should be an object", "model_type")
-    if message.get("type", "message") != "message" or "approve" in message or "approvals" in message:
-        raise invalid([*place, "type"], "No tool call is awaiting an approval or a return", "literal_error")
+    if is_answer(message):
+        raise invalid(place, "Answer the waiting tool calls by themselves, in a request with no other message")
+    if message.get("type", "message") != "message":
+        raise invalid([*place, "type"], "Should be 'message', 'approval' or 'tool_return'", "literal_error")
     if message.get("role") not in ROLES:
         raise invalid([*place, "role"], f"Should be one of {', '.join(ROLES)}", "enum")
     for name in ("name", "otid", "sender_id", "group_id"):

@@ -5,6 +5,7 @@ from functools import cache, wraps
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.request import Request
@@ -22,8 +23,8 @@ from agents.api.views import ApiView, answer
 from agents.errors import Conflict, InvalidRequest, invalid
 from agents.events import durable_events, failure_of, usage_of
 from agents.following import ended, hub, in_thread
-from agents.models import TERMINAL, Agent, Conversation, Message, Run
-from agents.runs import Offer, accept, cancel
+from agents.models import TERMINAL, Agent, Approval, Conversation, Message, Run
+from agents.runs import Offer, accept, cancel, close_approval
 from agents.streaming import Wires
 from agents.wire import View, Wire, shown, usage_event
 
@@ -223,9 +224,10 @@ class Cancel(ApiView):
         else:
             # The last first, so that none is begun while the others are cancelled.
             ids = list(runs.exclude(status__in=TERMINAL).order_by("-seq").values_list("id", flat=True))
-        if not ids:
+        closed = {} if named else _closed(Conversation.objects.filter(agent=agent))
+        if not ids and not closed:
             raise Conflict(f"Agent {agent_id} has no active run to cancel.")
-        return answer({id: _cancelled(id) for id in ids})
+        return answer({id: _cancelled(id) for id in ids} | closed)
 
 
 class CancelConversation(ApiView):
@@ -233,9 +235,17 @@ class CancelConversation(ApiView):
         principal = self.principal(request)
         place = conversation(principal, conversation_id, request.query_params.get("agent_id"))
         ids = list(place.runs.exclude(status__in=TERMINAL).order_by("-seq").values_list("id", flat=True))
-        if not ids:
+        closed = _closed(Conversation.objects.filter(id=place.id))
+        if not ids and not closed:
             raise Conflict(f"Conversation {conversation_id} has no active run to cancel.")
-        return answer({id: _cancelled(id) for id in ids})
+        return answer({id: _cancelled(id) for id in ids} | closed)
+
+
+def _closed(conversations: QuerySet[Conversation]) -> dict[str, str]:
+    """Deny what waits for an answer there. The run that had asked has ended, but to its client it was still open."""
+    waiting = Approval.objects.filter(conversation__in=conversations, answered_at=None).select_related("conversation")
+    closed = (approval for approval in waiting if close_approval(approval.conversation))
+    return {approval.asked_by_id or approval.id: "cancelled" for approval in closed}
 
 
 def _cancelled(run_id: str) -> str:

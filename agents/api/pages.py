@@ -81,7 +81,7 @@ class _Beyond(Expression):
     def set_source_expressions(self, expressions: Any) -> None:
         self.sources = list(expressions)
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         compiled = [compiler.compile(source) for source in self.sources]
         half = len(compiled) // 2
         left, right = (", ".join(sql for sql, _ in side) for side in (compiled[:half], compiled[half:]))

@@ -11,7 +11,8 @@ from django.db.models import Q
 from accounts.sealing import unseal
 from agents.llm.registry import context_window
 from agents.loading import context_messages
-from agents.models import Agent, Conversation, Message, Run, Step
+from agents.models import Agent, Approval, Conversation, Message, Run, Step
+from agents.wire import parts
 from memory.models import Archive, Block, Passage
 from tools.models import Tool
 
@@ -191,7 +192,7 @@ def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str]
         "secrets": relations.secrets,
         "identity_ids": [identity["id"] for identity in relations.identities],
         "identities": relations.identities,
-        "pending_approval": None,
+        "pending_approval": relations.pending_approval,
         "message_buffer_autoclear": agent.message_buffer_autoclear,
         "enable_sleeptime": None,
         "multi_agent_group": None,
@@ -224,6 +225,13 @@ class Relations:
         self.tags = agent.tags if wanted("tags") else []
         self.identities = list(map(identity_shape, agent.identities.all())) if wanted("identities") else []
         self.secrets = _secrets(agent) if wanted("secrets") else []
+        waiting = agent.waiting if wanted("pending_approval") else []  # type: ignore[attr-defined]  # prefetched
+        self.pending_approval = request_shape(waiting[0]) if waiting else None
+
+
+def request_shape(approval: Approval) -> Shape:
+    """The message object that asks for the approval."""
+    return next(part for part in parts(approval.message) if part["message_type"] == "approval_request_message")
 
 
 def _secrets(agent: Agent) -> list[Shape]:

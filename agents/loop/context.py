@@ -6,17 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from agents.loop.ports import LLMRequest
+from agents.loop.rules import ORDERING, sentence
 from agents.loop.state import StepState
 from agents.loop.style import HEARTBEAT_ARGUMENT, THINKING_ARGUMENT, Style
 from memory.core import BlockText, render
 from tools.spec import ToolSpec
 
 PLACEHOLDER = "{CORE_MEMORY}"
-
-RULE_SENTENCES = {
-    "exit_loop": "{tool} ends your turn when you call it",
-    "continue_loop": "after {tool} your turn goes on, so call another tool",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +38,28 @@ def compile_prompt(
 
 def build_request(state: StepState) -> LLMRequest:
     """The one call of this step."""
+    allowed = state.allowed()
+    tools = [tool for tool in state.tools if tool.name in allowed.names]
+    must_call = allowed.must_call or state.style.must_call
     return LLMRequest(
         handle=state.handle,
         system=state.system,
         messages=state.history,
-        tools=tuple(_shown(tool, state) for tool in state.tools),
-        tool_choice="required" if state.style.must_call and state.tools else "auto",
-        settings=state.settings,
+        tools=tuple(_shown(tool, state) for tool in tools),
+        tool_choice=_choice([tool.name for tool in tools], must_call),
+        settings=replace(state.settings, parallel_tool_calls=False) if one_at_a_time(state) else state.settings,
     )
+
+
+def one_at_a_time(state: StepState) -> bool:
+    """Whether of several calls in one answer only the first counts."""
+    return state.settings.parallel_tool_calls is False or any(rule["type"] in ORDERING for rule in state.rules)
+
+
+def _choice(names: list[str], must_call: bool) -> str:
+    if not must_call or not names:
+        return "auto"
+    return names[0] if len(names) == 1 else "required"
 
 
 def _shown(tool: ToolSpec, state: StepState) -> ToolSpec:
@@ -75,12 +85,10 @@ def _shown(tool: ToolSpec, state: StepState) -> ToolSpec:
 
 
 def _rules(rules: Iterable[dict[str, Any]]) -> str:
-    known = [
-        RULE_SENTENCES[rule["type"]].format(tool=rule["tool_name"]) for rule in rules if rule["type"] in RULE_SENTENCES
-    ]
+    known = [words for rule in rules if (words := sentence(rule))]
     if not known:
         return ""
-    lines = "\n".join(f"<tool_rule>\n{sentence}\n</tool_rule>" for sentence in known)
+    lines = "\n".join(f"<tool_rule>\n{words}\n</tool_rule>" for words in known)
     return f"<tool_usage_rules>\nThese rules bind the order in which you use tools.\n\n{lines}\n</tool_usage_rules>"
 
 

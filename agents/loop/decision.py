@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.loop.messages import Reply
+from agents.loop.rules import missing_before_exit
 from agents.loop.state import StepState
 from agents.loop.style import HEARTBEAT_ARGUMENT
 from tools.spec import ToolCall, ToolReturn
@@ -15,7 +16,9 @@ SAME_IN_A_ROW = 5
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The loop goes on with another step."""
+    """The loop goes on with another step. `nudge` is what the model is told to make it go on."""
+
+    nudge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,24 @@ def decide(state: StepState, reply: Reply, returns: Sequence[ToolReturn], refuse
     if failed:
         return failed
     if any(call.name in state.ruled("exit_loop") and call.id not in refused for call in reply.calls):
-        return Finished("tool_rule")
+        return _at_the_end(state, reply, refused, Finished("tool_rule"))
     if not _goes_on(state, reply, returns):
-        return Finished("end_turn")
-    if state.no >= state.max_steps:
-        return Finished("max_steps")
-    return Heartbeat()
+        return _at_the_end(state, reply, refused, Finished("end_turn"))
+    return _next(state)
+
+
+def _next(state: StepState, nudge: str | None = None) -> Decision:
+    return Heartbeat(nudge) if state.no < state.max_steps else Finished("max_steps")
+
+
+def _at_the_end(state: StepState, reply: Reply, refused: frozenset[str], end: Finished) -> Decision:
+    """The end, unless a tool that has to be called first was not."""
+    called = [call.name for calls, _ in state.rounds() for call in calls]
+    called += [call.name for call in reply.calls if call.id not in refused]
+    missing = missing_before_exit(state.rules, (tool.name for tool in state.tools), called)
+    if not missing:
+        return end
+    return _next(state, f"Your turn cannot end yet: call {' and '.join(missing)} first.")
 
 
 def _spoke(state: StepState, reply: Reply) -> Decision:
@@ -51,7 +66,7 @@ def _spoke(state: StepState, reply: Reply) -> Decision:
         return Finished("max_tokens_exceeded", "max_tokens_exceeded", "The answer was cut at the model's output limit.")
     if state.style.must_call:
         return Finished("no_tool_call", "no_tool_call", "The model answered without calling a tool.")
-    return Finished("end_turn")
+    return _at_the_end(state, reply, frozenset(), Finished("end_turn"))
 
 
 def _goes_on(state: StepState, reply: Reply, returns: Sequence[ToolReturn]) -> bool:
@@ -59,9 +74,14 @@ def _goes_on(state: StepState, reply: Reply, returns: Sequence[ToolReturn]) -> b
         return True
     return (
         any(returned.status == "error" for returned in returns)
-        or any(call.name in state.ruled("continue_loop") for call in reply.calls)
+        or any(call.name in _leads_on(state) for call in reply.calls)
         or any(_asks_for_heartbeat(call) for call in reply.calls)
     )
+
+
+def _leads_on(state: StepState) -> frozenset[str]:
+    """The tools after which a rule asks for another call."""
+    return state.ruled("continue_loop") | state.ruled("constrain_child_tools") | state.ruled("conditional")
 
 
 def _asks_for_heartbeat(call: ToolCall) -> bool:
@@ -76,7 +96,7 @@ def _gone_astray(
     state: StepState, reply: Reply, returns: Sequence[ToolReturn], refused: frozenset[str]
 ) -> Finished | None:
     """Stop a model that can't make a valid call, or makes the same one for ever."""
-    rounds = [*_rounds(state), (reply.calls, {returned.call_id: returned for returned in returns})]
+    rounds = [*state.rounds(), (reply.calls, {returned.call_id: returned for returned in returns})]
     if refused.issuperset(call.id for call in reply.calls):
         streak = _streak([all(_was_refused(call, done) for call in calls) for calls, done in rounds])
         if streak >= INVALID_IN_A_ROW:
@@ -87,19 +107,6 @@ def _gone_astray(
             "error", "loop_detected", f"The same call came back with the same result {SAME_IN_A_ROW} times."
         )
     return None
-
-
-def _rounds(state: StepState) -> list[tuple[tuple[ToolCall, ...], dict[str, ToolReturn]]]:
-    """The calls of this run's earlier steps with their returns, oldest first."""
-    rounds: list[tuple[tuple[ToolCall, ...], dict[str, ToolReturn]]] = []
-    for message in state.history:
-        if message.role == "user":
-            rounds.clear()
-        elif message.calls:
-            rounds.append((message.calls, {}))
-        elif message.returned and rounds:
-            rounds[-1][1][message.returned.call_id] = message.returned
-    return rounds
 
 
 def _was_refused(call: ToolCall, returns: dict[str, ToolReturn]) -> bool:

@@ -28,6 +28,7 @@ class Message:
     `content` is text, or a list of content parts as the API takes them
     (`{"type": "text", "text": ...}`, `{"type": "image", "source": {...}}`).
     An assistant message may carry thoughts and calls; a tool message carries `returned`.
+    `nudge`: the loop itself says it, in the user's place, to make the model go on.
     """
 
     role: Role
@@ -36,6 +37,7 @@ class Message:
     calls: tuple[ToolCall, ...] = ()
     returned: ToolReturn | None = None
     name: str | None = None
+    nudge: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from agents.errors import LLMError
-from agents.loop.context import build_request
+from agents.loop.context import build_request, one_at_a_time
 from agents.loop.decision import REFUSAL, Decision, decide
 from agents.loop.events import LLMEvent
 from agents.loop.messages import Reply
@@ -46,6 +46,14 @@ class Admitted:
     attempt: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A valid call that waits for a person's approval, or for the client that is to run it."""
+
+    call: ToolCall
+    by_client: bool
+
+
 Ready = ToolReturn | Admitted
 """A result to record, or a call that changes only our own database and is run by the commit that records it."""
 
@@ -65,6 +73,10 @@ class Ledger(Protocol):
         """Record what is ready, and what `conclude` makes of its returns."""
         ...
 
+    def ask(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
+        """Record the answer, and that nothing of it runs before these calls are answered. The run ends."""
+        ...
+
 
 class Toolbox(Protocol):
     def run(self, admitted: Admitted, abort: Abort) -> ToolReturn:
@@ -80,6 +92,8 @@ def take_step(
     reply = state.recorded or fresh
     assert reply is not None
     admitted = {call.id: admit(call, state) for call in reply.calls if call.id not in state.returned}
+    if fresh and (waiting := [_waiting(item) for item in admitted.values() if _must_wait(item, state)]):
+        return ledger.ask(fresh, waiting)
     refused = frozenset(call_id for call_id, item in admitted.items() if _is_refusal(item))
     done: list[ToolReturn] = []
     ready: list[Ready] = []
@@ -101,15 +115,21 @@ def take_step(
 
 def admit(call: ToolCall, state: StepState) -> Ready:
     """The call with checked arguments, or the return that tells the model what is wrong with it."""
+    if answer := state.answers.get(call.id):
+        return answer
     spec = next((tool for tool in state.tools if tool.name == call.name), None)
     if spec is None:
         names = ", ".join(tool.name for tool in state.tools) or "none"
         return _refuse(call, f"there is no tool {call.name!r}. Your tools: {names}.")
+    allowed = state.allowed()
+    if call.name not in allowed.names:
+        names = ", ".join(tool.name for tool in state.tools if tool.name in allowed.names) or "none"
+        return _refuse(call, f"the tool rules do not allow {call.name} now. What you can call: {names}.")
     tried = state.tried.get(call.id, Tried())
     if tried.unfinished and not (spec.idempotent and tried.attempts < MAX_ATTEMPTS):
         return ToolReturn(call.id, call.name, "error", INTERRUPTED)
     try:
-        arguments = _arguments(call, spec, state)
+        arguments = _arguments(call, spec, state, allowed.prefilled.get(call.name, {}))
     except ToolError as error:
         return _refuse(call, str(error))
     return Admitted(call, spec, arguments, tried.attempts + 1)
@@ -124,19 +144,32 @@ def _ask(state: StepState, llm: LLM, ledger: Ledger, emit: Callable[[LLMEvent], 
         raise LLMError("content_filter", "The provider's content filter withheld the answer.")
     if reply.is_empty and reply.finish != "length":
         raise LLMError("empty_response", "The model gave an empty answer.", retryable=True)
-    if state.settings.parallel_tool_calls is False:
+    if one_at_a_time(state):
         reply = replace(reply, calls=reply.calls[:1])
     return reply
 
 
-def _arguments(call: ToolCall, spec: ToolSpec, state: StepState) -> dict[str, Any]:
-    """The call's checked arguments, without those that only the agent's style had added."""
+def _arguments(call: ToolCall, spec: ToolSpec, state: StepState, prefilled: dict[str, Any]) -> dict[str, Any]:
+    """The call's checked arguments: without those that only the agent's style had added, and with those that a rule
+    gives. Raises ToolError."""
     own = spec.parameters.get("properties", {})
     added = [name for name in state.style.arguments if name not in own]
-    if not added:
+    if not added and not prefilled:
         return parse(call.arguments, spec.parameters)
-    shown = spec.parameters | {"properties": own | {name: {} for name in added}}
-    return {name: value for name, value in parse(call.arguments, shown).items() if name not in added}
+    needed = [name for name in spec.parameters.get("required", ()) if name not in prefilled]
+    free: dict[str, Any] = {name: {} for name in (*added, *prefilled)}
+    given = parse(call.arguments, spec.parameters | {"properties": own | free, "required": needed})
+    arguments = {name: value for name, value in given.items() if name not in added}
+    return parse(json.dumps(arguments | prefilled), spec.parameters) if prefilled else arguments
+
+
+def _must_wait(item: Ready, state: StepState) -> bool:
+    return isinstance(item, Admitted) and (item.spec.effect == "client" or item.call.name in state.gated)
+
+
+def _waiting(item: Ready) -> Waiting:
+    assert isinstance(item, Admitted)
+    return Waiting(item.call, item.spec.effect == "client")
 
 
 def _refuse(call: ToolCall, why: str) -> ToolReturn:

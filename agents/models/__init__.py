@@ -1,6 +1,7 @@
 """The rows of an agent's life. Foreign keys point down: to memory, tools and accounts."""
 
 from agents.models.agent import Agent, AgentArchive, AgentBlock, AgentTool
+from agents.models.approval import Approval
 from agents.models.conversation import Conversation, Inbox
 from agents.models.identity import AgentIdentity, BlockIdentity, Identity
 from agents.models.listing import ModelListing
@@ -14,6 +15,7 @@ __all__ = [
     "AgentBlock",
     "AgentIdentity",
     "AgentTool",
+    "Approval",
     "BlockIdentity",
     "Conversation",
     "Identity",

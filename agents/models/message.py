@@ -17,9 +17,11 @@ class Message(models.Model):
 
     content, by role:
       system     {"text"}            the compiled prompt; {"inputs"} is the fingerprint of what it was made from
-      user       {"content"}         text, or a list of content parts
+      user       {"content"}         text, or a list of content parts; {"nudge": true}: the loop's own word
       assistant  {"text", "reasoning": [...], "calls": [{"id", "name", "arguments"}]}
+                 {"waiting": [call id, ...]} when some of them wait to be answered
       tool       {"call_id", "name", "status", "text", "stdout", "stderr"}
+      approval   {"approval_request_id", "approvals"}: what was answered to calls of that assistant message
     `text` is what recall memory searches. `event_seq` is the number of the first stream event that shows the message.
     """
 
@@ -28,6 +30,7 @@ class Message(models.Model):
         USER = "user"
         ASSISTANT = "assistant"
         TOOL = "tool"
+        APPROVAL = "approval"
 
     id = IdField("message")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")

@@ -44,6 +44,13 @@ class Run(models.Model):
         default=0, help_text="how often a worker took it; the high part of event numbers"
     )
     not_before = models.DateTimeField(null=True)
+    approval = models.OneToOneField(
+        "agents.Approval",
+        models.SET_NULL,
+        null=True,
+        related_name="answered_by_run",
+        help_text="what its input answers: such a run goes before all others",
+    )
     deadline_at = models.DateTimeField()
     cancel_requested_at = models.DateTimeField(null=True)
     stop_reason = models.CharField(max_length=48, null=True)

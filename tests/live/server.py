@@ -204,7 +204,7 @@ class Server:
     def transcript(self, agent_id: str) -> list[str]:
         """Every message of the agent's conversation but the system's, one line each.
 
-        `user: text`, `assistant: text`, `assistant: text [tool, tool]`, `tool: text`, `tool error: text`.
+        `user: text`, `assistant: text`, `assistant: text [tool, tool]`, `tool: text`, `tool error: text`, `approval`.
         """
         rows = self.sql(
             """SELECT role, content FROM agents_message AS m JOIN agents_conversation AS c ON c.id = m.conversation_id
@@ -218,6 +218,8 @@ def _line(role: str, content: dict[str, Any]) -> str:
     if role == "user":
         said = content["content"]
         return f"user: {said.splitlines()[0]}" if isinstance(said, str) else f"user: {said}"
+    if role == "approval":
+        return role
     if role == "tool":
         return f"tool{' error' if content['status'] == 'error' else ''}: {content['text']}"
     calls = ", ".join(call["name"] for call in content["calls"])

@@ -37,6 +37,9 @@ def test_what_is_taken(acme, path, body):
     assert acme.post(path, body)["status"] == "created"
 
 
+TOOL_CALL_ID = ["body", "messages", 0, "tool_returns", 0, "tool_call_id"]
+
+
 @pytest.mark.parametrize(
     ("body", "loc"),
     [
@@ -55,7 +58,11 @@ def test_what_is_taken(acme, path, body):
         ({"messages": [user(content=[{"type": "image", "source": "x"}])]}, ["body", "messages", 0, "content", 0]),
         ({"messages": [user(otid=7)]}, ["body", "messages", 0, "otid"]),
         ({"messages": [user(name=["x"])]}, ["body", "messages", 0, "name"]),
-        ({"messages": [user(type="approval", approve=True)]}, ["body", "messages", 0, "type"]),
+        ({"messages": [user(), user(type="approval", approve=True)]}, ["body", "messages", 1]),
+        ({"messages": [{"type": "approval", "approve": "yes"}]}, ["body", "messages", 0, "approve"]),
+        ({"messages": [{"type": "approval", "approvals": []}]}, ["body", "messages", 0, "approvals"]),
+        ({"messages": [{"type": "tool_return", "tool_returns": [{}]}]}, TOOL_CALL_ID),
+        ({"input": "hi", "client_tools": [{"name": ""}]}, ["body", "client_tools", 0, "name"]),
         ({"input": "hi", "max_steps": 0}, ["body", "max_steps"]),
         ({"input": "hi", "max_steps": True}, ["body", "max_steps"]),
         ({"input": "hi", "max_steps": "three"}, ["body", "max_steps"]),

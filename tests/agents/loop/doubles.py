@@ -10,7 +10,7 @@ from agents.loop.events import CallDelta, CallStart, Done, Finish, LLMEvent, Rea
 from agents.loop.messages import Message, Reply, Usage
 from agents.loop.ports import Abort, LLMRequest
 from agents.loop.state import StepState, Tried
-from agents.loop.step import Admitted, Ready, take_step
+from agents.loop.step import Admitted, Ready, Waiting, take_step
 from tools.spec import ToolCall, ToolReturn, ToolSpec
 
 Answer = list[LLMEvent] | Exception
@@ -112,6 +112,12 @@ class MemoryLedger:
         self.decision = conclude(returns)
         end = self.decision.stop_reason if isinstance(self.decision, Finished) else "heartbeat"
         self._line(reply, returns, end)
+        return self.decision
+
+    def ask(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
+        self._record(reply, ())
+        self.decision = Finished("requires_approval")
+        self._line(reply, (), f"ask {', '.join(item.call.name for item in waiting)}")
         return self.decision
 
     def _record(self, reply: Reply | None, ready: Sequence[Ready]) -> list[ToolReturn]:

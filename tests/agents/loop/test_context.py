@@ -54,6 +54,9 @@ These rules bind the order in which you use tools.
 <tool_rule>
 send_message ends your turn when you call it
 </tool_rule>
+<tool_rule>
+look is the first tool to call
+</tool_rule>
 </tool_usage_rules>
 
 <memory_metadata>

@@ -1,0 +1,108 @@
+"""Request bodies that no serializer describes: what the views of messages and streams read by themselves."""
+
+from agents.api.answers import CLIENT_TOOL_NAME
+from agents.api.inputs import ROLES
+from agents.api.openapi.notation import Fields, Schema, object_of, schema_of
+
+_SENDING: Fields = {
+    "input?": "Content? - what the user says; `messages` is the longer form, and one of the two is needed",
+    "messages?": "[MessageInput]? - messages, or one answer to calls that wait",
+    "max_steps?": "int? - how many steps the run may take",
+    "use_assistant_message?": "bool? - show what an agent says through its tool as an assistant message",
+    "assistant_message_tool_name?": "text?",
+    "assistant_message_tool_kwarg?": "text?",
+    "include_return_message_types?": "[text]? - leave the other kinds of messages out of the answer",
+    "override_model?": "text? - a handle, for this run alone",
+    "override_system?": "text? - instructions, for this run alone",
+    "system?": "text? - the same",
+    "client_tools?": "[ClientTool]? - tools that the client runs itself",
+}
+_STREAMING: Fields = {
+    "streaming?": "bool?",
+    "stream_tokens?": "bool? - tell texts and calls in pieces, as the model makes them",
+    "include_pings?": "bool?",
+    "background?": "bool? - the run goes on without its reader; here every run does",
+}
+_RESUMING: Fields = {
+    "starting_after?": "int? - the `seq_id` of the last event that was heard",
+    "stream_tokens?": "bool? - with false, whole messages only",
+    "include_pings?": "bool?",
+    "batch_size?": "any - of no use here: events are told at once",
+    "poll_interval?": "any - the same",
+}
+
+BODIES: dict[str, tuple[str, Fields]] = {
+    "SendRequest": ("What is said to an agent.", {**_SENDING, **_STREAMING}),
+    "AsyncRequest": ("What is said to an agent.", _SENDING),
+    "ConversationSendRequest": (
+        "What is said in a conversation.",
+        {**_SENDING, **_STREAMING, "agent_id?": "text? - whose own thread is meant by `default`"},
+    ),
+    "ResumeRequest": ("From where to go on.", _RESUMING),
+    "ConversationResumeRequest": (
+        "Which run to follow, and from where to go on.",
+        {
+            **_RESUMING,
+            "run_id?": "text?",
+            "otid?": "text? - of a message that the run was given",
+            "agent_id?": "text? - whose own thread is meant by `default`",
+        },
+    ),
+    "CancelRequest": (
+        "Which runs to cancel: those that are named, or all that have not ended.",
+        {"run_ids?": "[text]?"},
+    ),
+    "ClientTool": (
+        f"A tool that the client runs itself. Its name may have {CLIENT_TOOL_NAME} characters.",
+        {"name": "text", "description?": "text?", "parameters?": "object? - a JSON schema"},
+    ),
+    "MessageCreate": (
+        "Something that is said.",
+        {
+            "type?": "'message'",
+            "role": " | ".join(f"'{role}'" for role in ROLES),
+            "content": "Content",
+            "name?": "text?",
+            "otid?": "text? - the client's own id; a repeat with the same is not answered twice",
+            "sender_id?": "text?",
+            "group_id?": "text?",
+        },
+    ),
+    "ApprovalCreate": (
+        "An answer to calls that wait. It comes by itself, with no other message.",
+        {
+            "type": "'approval'",
+            "approvals?": "[AnswerInput]?",
+            "approve?": "bool? - one verdict on all of them",
+            "reason?": "text?",
+            "approval_request_id?": "text?",
+            "otid?": "text?",
+        },
+    ),
+    "ToolReturnCreate": (
+        "What the client's own tools return. It comes by itself, with no other message.",
+        {"type": "'tool_return'", "tool_returns": "[ReturnInput]", "otid?": "text?"},
+    ),
+    "VerdictInput": (
+        "Consent to a call, or refusal.",
+        {"type?": "'approval'", "tool_call_id": "text", "approve": "bool", "reason?": "text?"},
+    ),
+    "ReturnInput": (
+        "What a tool returns.",
+        {
+            "type?": "'tool'",
+            "tool_call_id": "text",
+            "tool_return": "Content",
+            "status": "'success' | 'error'",
+            "stdout?": "[text]?",
+            "stderr?": "[text]?",
+        },
+    ),
+}
+
+
+def components() -> dict[str, Schema]:
+    return {name: object_of(fields, words) for name, (words, fields) in BODIES.items()} | {
+        "MessageInput": schema_of("MessageCreate | ApprovalCreate | ToolReturnCreate"),
+        "AnswerInput": schema_of("VerdictInput | ReturnInput"),
+    }
