@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -36,9 +36,13 @@ SELECT agent.*,
                     ORDER BY attached.id)
           FROM agents_agentblock AS attached JOIN memory_block AS block ON block.id = attached.block_id
          WHERE attached.agent_id = agent.id) AS block_rows,
-       ARRAY(SELECT tool.name
-               FROM agents_agenttool AS attached JOIN tools_tool AS tool ON tool.id = attached.tool_id
-              WHERE attached.agent_id = agent.id ORDER BY attached.id) AS tool_names,
+       (SELECT jsonb_agg(jsonb_build_object(
+                    'id', tool.id, 'name', tool.name, 'return_chars', tool.return_char_limit,
+                    'schema', CASE WHEN tool.source_code IS NOT NULL THEN tool.json_schema END,
+                    'metadata', CASE WHEN tool.source_code IS NOT NULL THEN tool.metadata END)
+                    ORDER BY attached.id)
+          FROM agents_agenttool AS attached JOIN tools_tool AS tool ON tool.id = attached.tool_id
+         WHERE attached.agent_id = agent.id) AS tool_rows,
        ARRAY(SELECT archive_id FROM agents_agentarchive WHERE agent_id = agent.id ORDER BY id) AS archive_ids
   FROM agents_agent AS agent WHERE agent.id = %s
 """
@@ -51,7 +55,7 @@ SELECT id, seq, role, content, name, step_id, call_index FROM agents_message
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A step's start, and the row of its agent with `block_rows`, `tool_names` and `archive_ids`."""
+    """A step's start, and the row of its agent with `block_rows`, `tool_rows` and `archive_ids`."""
 
     state: StepState
     agent: Any
@@ -128,9 +132,10 @@ def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted
 
 
 def agent_with_belongings(agent_id: str) -> Any:
-    """The agent with `block_rows` (dicts), `tool_names` and `archive_ids`, each in the order of attaching."""
+    """The agent with `block_rows` and `tool_rows` (dicts), and `archive_ids`, each in the order of attaching."""
     agent: Any = Agent.objects.raw(_WITH_BELONGINGS, [agent_id])[0]
     agent.block_rows = json.loads(agent.block_rows or "[]")
+    agent.tool_rows = json.loads(agent.tool_rows or "[]")
     return agent
 
 
@@ -182,10 +187,24 @@ def _style(agent: Agent) -> Style:
 
 def _tools(agent: Any, client_tools: Iterable[dict[str, Any]]) -> tuple[ToolSpec, ...]:
     """The agent's tools and the client's own, which take the place of those of the same name."""
-    found = (registry.find(name) for name in agent.tool_names)
-    specs = {tool.spec.name: tool.spec for tool in found if tool}
+    specs = {row["name"]: spec for row in agent.tool_rows if (spec := tool_spec(row))}
     specs |= {tool["name"]: _client_tool(tool) for tool in client_tools}
     return tuple(specs.values())
+
+
+def tool_spec(row: dict[str, Any]) -> ToolSpec | None:
+    """One of `tool_rows`; None for a tool of the server that is no longer installed."""
+    if row["schema"] is None:
+        registered = registry.find(row["name"])
+        return replace(registered.spec, return_chars=row["return_chars"]) if registered else None
+    return ToolSpec(
+        row["name"],
+        row["schema"].get("description") or "",
+        row["schema"].get("parameters") or {"type": "object", "properties": {}},
+        effect="effect",
+        idempotent=row["metadata"].get("idempotent") is True,
+        return_chars=row["return_chars"],
+    )
 
 
 def _client_tool(tool: dict[str, Any]) -> ToolSpec:

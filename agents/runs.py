@@ -30,6 +30,7 @@ from agents.retry import settled
 from agents.streaming import Publisher, Wires, closing_entries
 from agents.toolbox import CommitTools, OutsideTools
 from agents.turns import Hold, Turn
+from tools.custom import Runner
 
 log = logging.getLogger(__name__)
 
@@ -203,6 +204,9 @@ class Outfit(Protocol):
 
     wires: Wires
 
+    @property
+    def sandbox(self) -> Runner: ...
+
     def llm(self, handle: str) -> LLM: ...
 
     def context_window(self, handle: str) -> int: ...
@@ -254,7 +258,7 @@ def _step(turn: Turn, outfit: Outfit, publisher: Publisher, abort: Abort) -> Non
     connection.close()
     book = StepLedger(turn, lambda: CommitTools(turn, loaded.agent))
     llm = Timed(outfit.llm(loaded.state.handle), turn)
-    take_step(loaded.state, llm, OutsideTools(turn, loaded.agent), book, publisher.emit, abort)
+    take_step(loaded.state, llm, OutsideTools(turn, loaded.agent, outfit.sandbox), book, publisher.emit, abort)
 
 
 class Timed:

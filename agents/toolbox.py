@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.sealing import unseal
 from agents.faultpoints import faultpoint
 from agents.loading import block_texts
 from agents.loop.ports import Abort
@@ -16,8 +17,9 @@ from agents.turns import Turn
 from memory.archival import Archival
 from memory.core import CoreMemory
 from memory.models import Archive, Block
-from tools import registry
+from tools import custom, registry
 from tools.executor import ToolContext, run
+from tools.models import Tool
 from tools.spec import ToolReturn
 
 
@@ -56,29 +58,51 @@ class CommitTools:
 class OutsideTools:
     """agents.loop.step.Toolbox: runs a call while no transaction is open and no connection is kept."""
 
-    def __init__(self, turn: Turn, agent: Any):
+    def __init__(self, turn: Turn, agent: Any, sandbox: custom.Runner):
         self._turn = turn
         self._agent = agent
+        self._sandbox = sandbox
 
     def run(self, admitted: Admitted, abort: Abort) -> ToolReturn:
         connection.close()
-        core = CoreMemory(block_texts(self._agent.block_rows))
         started = time.monotonic_ns()
         faultpoint("c10")
         try:
-            returned = _run(self._turn, self._agent, admitted, core)
+            row = next(row for row in self._agent.tool_rows if row["name"] == admitted.call.name)
+            if row["schema"] is None:
+                core = CoreMemory(block_texts(self._agent.block_rows))
+                returned = _run(self._turn, self._agent, admitted, core)
+            else:
+                returned = self._jailed(row["id"], admitted, abort)
             faultpoint("c12")
             return returned
         finally:
             self._turn.tool_ns += time.monotonic_ns() - started
             connection.close()
 
+    def _jailed(self, tool_id: str, admitted: Admitted, abort: Abort) -> ToolReturn:
+        tool = Tool.objects.filter(id=tool_id).first()
+        connection.close()
+        if tool is None:
+            return _gone(admitted)
+        variables = agent_variables(self._agent)
+        return custom.run(tool, admitted.arguments, admitted.call, self._sandbox, variables, abort)
+
+
+def agent_variables(agent: Any) -> dict[str, str]:
+    """The environment of an agent's tools: its secrets, and who it is."""
+    return unseal(agent.sealed_secrets) | {"PERDURE_AGENT_ID": agent.id, "LETTA_AGENT_ID": agent.id}
+
+
+def _gone(admitted: Admitted) -> ToolReturn:
+    text = f"The tool {admitted.call.name} is no longer there."
+    return ToolReturn(admitted.call.id, admitted.call.name, "error", text)
+
 
 def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolReturn:
     registered = registry.find(admitted.call.name)
     if registered is None:
-        text = f"The tool {admitted.call.name} is no longer there."
-        return ToolReturn(admitted.call.id, admitted.call.name, "error", text)
+        return _gone(admitted)
     context = ToolContext(
         organization_id=turn.run.organization_id,
         agent_id=agent.id,
@@ -89,7 +113,7 @@ def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolRe
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
         now=timezone.now(),
     )
-    return run(registered, admitted.arguments, context, admitted.call)
+    return run(registered, admitted.arguments, context, admitted.call, admitted.spec.return_chars)
 
 
 def default_archive(agent: Agent) -> Archive:

@@ -40,23 +40,31 @@ class ToolContext:
     now: datetime
 
 
-def run(registered: RegisteredTool, arguments: dict[str, Any], context: ToolContext, call: ToolCall) -> ToolReturn:
+def run(
+    registered: RegisteredTool,
+    arguments: dict[str, Any],
+    context: ToolContext,
+    call: ToolCall,
+    return_chars: int | None = None,
+) -> ToolReturn:
     """A tool that fails changes nothing: its rows and its edits of core memory are taken back.
+
+    return_chars  how much of the return the model is given, where it is not as the tool itself says
 
     Raises only what a "state" tool gets from a database that is away: then the step has to run again.
     """
-    before = context.core.blocks
+    before, limit = context.core.blocks, return_chars or registered.spec.return_chars
     try:
-        return _returned(registered, call, "success", _text(_called(registered, arguments, context)))
+        return returned(call, "success", as_text(_called(registered, arguments, context)), limit)
     except TOLD_TO_MODEL as error:
         context.core.restore(before)
-        return _returned(registered, call, "error", str(error))
+        return returned(call, "error", str(error), limit)
     except Exception as error:
         context.core.restore(before)
         if registered.spec.effect == "state" and isinstance(error, OperationalError | InterfaceError):
             raise
         text = f"Error executing function {call.name}: {type(error).__name__}: {error}"
-        return _returned(registered, call, "error", _without_paths(text), stderr=_traceback(error))
+        return returned(call, "error", _without_paths(text), limit, stderr=_traceback(error))
 
 
 def _called(registered: RegisteredTool, arguments: dict[str, Any], context: ToolContext) -> Any:
@@ -67,17 +75,27 @@ def _called(registered: RegisteredTool, arguments: dict[str, Any], context: Tool
         return registered.function(**arguments)
 
 
-def _text(result: Any) -> str:
+def as_text(result: Any) -> str:
+    """What a tool returned, as models read it."""
     if result is None or isinstance(result, str):
         return str(result)
     return json.dumps(result, ensure_ascii=False, default=str)
 
 
-def _returned(
-    registered: RegisteredTool, call: ToolCall, status: Status, text: str, stderr: list[str] | None = None
+def returned(
+    call: ToolCall,
+    status: Status,
+    text: str,
+    limit: int,
+    stdout: list[str] | None = None,
+    stderr: list[str] | None = None,
 ) -> ToolReturn:
-    shown = clean_text(_cut(text, registered.spec.return_chars))
-    return ToolReturn(call.id, call.name, status, shown, stderr=stderr and [clean_text(line) for line in stderr])
+    shown = clean_text(_cut(text, limit))
+    return ToolReturn(call.id, call.name, status, shown, _clean(stdout), _clean(stderr))
+
+
+def _clean(lines: list[str] | None) -> list[str] | None:
+    return lines and [clean_text(line) for line in lines]
 
 
 def _cut(text: str, limit: int) -> str:

@@ -18,6 +18,7 @@ from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, conte
 from agents.loop.ports import LLM, Abort
 from agents.streaming import Wires
 from agents.turns import Turn
+from tools.sandbox import Limits, Sandbox
 from workers.claims import Holds
 from workers.heartbeat import CancelListener, Heartbeat
 from workers.sweep import Sweeper
@@ -32,6 +33,9 @@ class Outfit:
         self.wires = Wires(settings.REDIS_URL, settings.STREAM_RETENTION_SECONDS)
         read, total = settings.LLM_READ_TIMEOUT_SECONDS, settings.LLM_TOTAL_TIMEOUT_SECONDS
         configured = providers_from(settings.PROVIDER_SETTINGS)
+        seconds = settings.TOOL_SECONDS
+        limits = Limits(wall_seconds=seconds, cpu_seconds=int(seconds) + 1)
+        self.sandbox = Sandbox(limits=limits, allow_unsafe=settings.ALLOW_UNSAFE_TOOLS)
         self._providers = Providers(tuple(replace(provider, read=read, total=total) for provider in configured))
 
     def llm(self, handle: str) -> LLM:
@@ -60,6 +64,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         hints.on_failure = self.take_up
+        log.info("Tools are locked in at %s", self.outfit.sandbox.tier)
         self._heartbeat.start()
         self._sweeper.start()
         CancelListener(self.holds).start()

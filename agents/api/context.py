@@ -15,15 +15,22 @@ from agents.api.shapes import Shape, block_shape, memory_shape, moment
 from agents.api.views import ApiView, answer
 from agents.llm.registry import context_window
 from agents.llm.tokens import estimate, estimate_message, estimate_tool
-from agents.loading import agent_with_belongings, block_texts, compiled_prompt, context_messages, prompt_fingerprint
+from agents.loading import (
+    agent_with_belongings,
+    block_texts,
+    compiled_prompt,
+    context_messages,
+    prompt_fingerprint,
+    tool_spec,
+)
 from agents.loop.context import build_request
+from agents.loop.rules import ORDERING
 from agents.loop.state import StepState
 from agents.loop.style import style_for
 from agents.models import Agent, Conversation, Message
 from agents.rows import flat_text, said
 from memory.core import render
 from memory.models import Passage
-from tools import registry
 from tools.spec import ToolSpec
 
 _COMPILED_AT = re.compile(r"^- System prompt last recompiled: .*$", re.MULTILINE)
@@ -156,9 +163,8 @@ def _current_prompt(agent: Any, place: Conversation, rows: list[Message]) -> str
 
 def _tools(agent: Any) -> tuple[ToolSpec, ...]:
     """The tools as the model is shown them, with the arguments that the agent's style adds."""
-    found = (registry.find(name) for name in agent.tool_names)
-    specs = tuple(tool.spec for tool in found if tool)
-    style, rules = style_for(agent.agent_type), tuple(agent.tool_rules)
+    specs = tuple(spec for row in agent.tool_rows if (spec := tool_spec(row)))
+    style, rules = style_for(agent.agent_type), tuple(rule for rule in agent.tool_rules if rule["type"] not in ORDERING)
     return build_request(StepState(agent.model, "", (), specs, style=style, rules=rules)).tools
 
 

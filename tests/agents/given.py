@@ -1,6 +1,7 @@
 """What tests of the run machine start from: an agent, an accepted message, a worker that has claimed it."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +22,7 @@ from agents.toolbox import CommitTools
 from agents.turns import Turn
 from tests.agents.loop.doubles import Answer, Script, call
 from tools import registry
+from tools.sandbox import Sandbox
 from workers.claims import claim
 
 LONG = 60.0
@@ -59,11 +61,18 @@ def claimed(agent: Agent, owner: str = "worker-1", lease: float = LONG) -> Turn:
     return turn
 
 
+@cache
+def sandbox() -> Sandbox:
+    """One for all tests of this process: its zygote starts with the first call."""
+    return Sandbox()
+
+
 class Outfit:
     """agents.runs.Outfit with one model for every handle."""
 
     def __init__(self, llm: LLM, wires: Wires | None = None):
         self._llm = llm
+        self.sandbox = sandbox()
         self.wires = wires or Wires(settings.REDIS_URL, 60)
 
     def llm(self, handle: str) -> LLM:

@@ -133,7 +133,7 @@ def test_no_path_goes_through_a_table(large: tuple[Caller, dict[str, str]], path
     with asked() as queries:
         acme.get(path.format(**ids).replace(" ", "%20"))
     assert queries
-    assert [] == [wrong for query in queries for step in scans(query) if (wrong := trouble(step, query, path))]
+    assert [wrong for query in queries for step in scans(query) if (wrong := trouble(step, query, path))] == []
 
 
 def trouble(step: dict[str, Any], query: Query, path: str) -> str:

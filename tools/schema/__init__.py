@@ -13,7 +13,7 @@ from tools.schema.errors import (
     UnsupportedName,
     UnsupportedType,
 )
-from tools.schema.functions import MAX_SOURCE_BYTES, NAME, schema_from_source
+from tools.schema.functions import MAX_SOURCE_BYTES, NAME, function_name, schema_from_source
 
 __all__ = [
     "MAX_SOURCE_BYTES",
@@ -29,5 +29,6 @@ __all__ = [
     "UnsupportedArgument",
     "UnsupportedName",
     "UnsupportedType",
+    "function_name",
     "schema_from_source",
 ]

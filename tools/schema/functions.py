@@ -40,6 +40,11 @@ def schema_from_source(source: str, parameters: dict[str, Any] | None = None) ->
         raise InvalidSource(1, "the code is nested too deeply; take it apart.") from None
 
 
+def function_name(source: str) -> str:
+    """The function that a source is there for: the last one at the top level. Raises SchemaError."""
+    return _last_function(_parsed(source)).name
+
+
 def _parsed(source: str) -> ast.Module:
     if len(source.encode("utf-8", "replace")) > MAX_SOURCE_BYTES:
         raise InvalidSource(1, f"the source is longer than {MAX_SOURCE_BYTES} bytes; shorten it.")

@@ -17,9 +17,19 @@ DEEPEST = 64
 
 
 def arguments_for(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Values without an annotation, or with one that says nothing here, stay as they are."""
+    """Values without an annotation, or with one that says nothing here, stay as they are.
+
+    What the function needs and nobody gives is None: an argument that may be None, or one that models are not shown.
+    """
     wanted = _annotations(function)
-    return {name: to_python(value, wanted.get(name, Any)) for name, value in arguments.items()}
+    given = {name: to_python(value, wanted.get(name, Any)) for name, value in arguments.items()}
+    return {name: None for name in _needed(function) if name not in given} | given
+
+
+def _needed(function: Callable[..., Any]) -> list[str]:
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(function).parameters.values()
+    return [one.name for one in parameters if one.default is one.empty and one.kind in named]
 
 
 def _annotations(of: Any) -> dict[str, Any]:

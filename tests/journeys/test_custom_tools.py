@@ -1,0 +1,205 @@
+"""Tools that users write: from a Python function to a call in the jail, and back to the agent."""
+
+import json
+import textwrap
+from typing import Any
+
+import pytest
+
+from tests.live import Server, call, turn, wait_until
+
+ROLL_DICE = '''
+import random
+
+def roll_dice(num_sides: int = 6) -> int:
+    """Roll a die.
+
+    Args:
+        num_sides (int): How many sides the die has.
+
+    Returns:
+        int: What it shows.
+    """
+    return random.randint(1, num_sides)
+'''
+
+
+def tool(server: Server, source: str, **fields: Any) -> Any:
+    return server.client().tools.upsert(source_code=textwrap.dedent(source), **fields)
+
+
+def result(server: Server, source: str, /, secrets: dict[str, str] | None = None, **arguments: Any) -> Any:
+    """What comes of it when an agent calls the tool: the tool return message."""
+    made = tool(server, source)
+    agent = server.agent(tool_ids=[made.id], secrets=secrets or {})
+    answer = server.client().agents.messages.create(agent, input=turn(call(made.name, **arguments), "!say done"))
+    assert answer.messages[-1].content == "done"
+    return next(message for message in answer.messages if message.message_type == "tool_return_message")
+
+
+def test_a_function_becomes_a_tool_that_an_agent_calls(server: Server) -> None:
+    client, made = server.client(), tool(server, ROLL_DICE)
+    assert made.json_schema["parameters"]["properties"]["num_sides"]["type"] == "integer"
+    agent = server.agent(tool_ids=[made.id])
+    answer = client.agents.messages.create(agent, input=turn(call("roll_dice", num_sides=2), "!say It is rolled."))
+    kinds = [message.message_type for message in answer.messages]
+    assert kinds == ["tool_call_message", "tool_return_message", "assistant_message"]
+    returned = answer.messages[1]
+    assert (returned.name, returned.status) == ("roll_dice", "success")
+    assert returned.tool_return in ("1", "2")
+    assert answer.messages[-1].content == "It is rolled."
+    assert answer.usage.step_count == 2
+
+
+def test_the_model_is_shown_its_schema(server: Server) -> None:
+    made = tool(server, ROLL_DICE)
+    agent = server.agent(tool_ids=[made.id])
+    server.client().agents.messages.create(agent, input="hello there, dice")
+    request = next(one for one in server.llm.calls() if one["user"] == "hello there, dice")
+    [shown] = [one["function"] for one in request["body"]["tools"]]
+    assert (shown["name"], shown["description"]) == ("roll_dice", "Roll a die.")
+
+
+def test_values_arrive_as_their_types_and_return_as_json(server: Server) -> None:
+    source = '''
+        from dataclasses import dataclass
+        from datetime import date
+        from enum import Enum
+
+        class Size(Enum):
+            SMALL = "small"
+            LARGE = "large"
+
+        @dataclass
+        class Order:
+            size: Size
+            when: date
+
+        async def order(orders: list[Order], note: str | None) -> dict:
+            """Order.
+
+            Args:
+                orders: What.
+                note: Why.
+            """
+            assert note is None
+            return {"sizes": [o.size.name for o in orders], "weekday": orders[0].when.strftime("%A"), "seen": {1}}
+    '''
+    returned = result(server, source, orders=[{"size": "large", "when": "2026-11-22"}])
+    assert json.loads(returned.tool_return) == {"sizes": ["LARGE"], "weekday": "Sunday", "seen": [1]}
+
+
+def test_an_error_reaches_the_model_with_what_was_printed(server: Server) -> None:
+    returned = result(
+        server,
+        '''
+        def fail_loudly(x: int) -> int:
+            """Fail.
+
+            Args:
+                x: A number.
+            """
+            print("about to")
+            raise ValueError("bad thing")
+        ''',
+        x=1,
+    )
+    assert (returned.status, returned.tool_return) == (
+        "error",
+        "Error executing function fail_loudly: ValueError: bad thing",
+    )
+    assert returned.stdout == ["about to"]
+    assert returned.stderr[-1] == "ValueError: bad thing"
+    assert not any("site-packages" in line or "/tools/" in line for line in returned.stderr)
+
+
+def test_secrets_of_the_agent_and_nothing_of_the_server(server: Server) -> None:
+    returned = result(
+        server,
+        '''
+        import os
+
+        def show_environment() -> dict:
+            """Show the environment."""
+            return dict(os.environ)
+        ''',
+        secrets={"API_TOKEN": "t0ken"},
+    )
+    shown = json.loads(returned.tool_return)
+    assert shown["API_TOKEN"] == "t0ken"
+    assert shown["PERDURE_AGENT_ID"].startswith("agent-")
+    assert not any(name in shown for name in ("DATABASE_URL", "OPENAI_API_KEY", "PERDURE_SECRET_KEY", "REDIS_URL"))
+
+
+def test_a_tool_has_no_network_unless_it_says_so(server: Server) -> None:
+    returned = result(
+        server,
+        '''
+        import urllib.request
+
+        def fetch() -> str:
+            """Fetch."""
+            return urllib.request.urlopen("http://127.0.0.1:8283/", timeout=3).read().decode()
+        ''',
+    )
+    assert returned.status == "error"
+
+
+def test_a_call_that_takes_too_long_is_stopped(server: Server) -> None:
+    source = '''
+        import time
+
+        def sleep_long() -> None:
+            """Sleep."""
+            time.sleep(60)
+    '''
+    made = tool(server, source)
+    server.client().tools.update(made.id, metadata={"timeout_seconds": 0.5})
+    agent = server.agent(tool_ids=[made.id])
+    answer = server.client().agents.messages.create(agent, input=turn(call("sleep_long"), "!say done"))
+    assert "0.5 s" in answer.messages[1].tool_return
+    assert answer.messages[-1].content == "done"
+
+
+@pytest.mark.parametrize("arguments", [{"num_sides": "many"}, {"sides": 6}])
+def test_arguments_that_do_not_fit_go_back_to_the_model(server: Server, arguments: dict[str, Any]) -> None:
+    returned = result(server, ROLL_DICE, **arguments)
+    assert returned.status == "error"
+    assert "Invalid tool call" in returned.tool_return
+
+
+def test_a_tool_of_the_users_own_with_a_built_ins_name(server: Server) -> None:
+    """It is theirs alone that attach it."""
+    source = '''
+        def conversation_search(query: str) -> str:
+            """Search.
+
+            Args:
+                query: What for.
+            """
+            return "mine: " + query
+    '''
+    made = tool(server, source)
+    client, asked = server.client(), turn(call("conversation_search", query="tea"), "!say done")
+    own = client.agents.messages.create(server.agent(tool_ids=[made.id]), input=asked)
+    assert own.messages[1].tool_return == "mine: tea"
+    others = client.agents.messages.create(server.agent("conversation_search"), input=asked)
+    assert others.messages[1].tool_return.startswith('{"message"')
+    client.tools.delete(made.id)
+
+
+def test_cancelling_stops_a_tool(server: Server) -> None:
+    source = '''
+        import time
+
+        def wait_a_while() -> None:
+            """Wait."""
+            time.sleep(50)
+    '''
+    made = tool(server, source)
+    agent = server.agent(tool_ids=[made.id])
+    run = server.send(agent, turn(call("wait_a_while"), "!say done"))
+    wait_until(lambda: server.sql("SELECT 1 FROM agents_toolattempt WHERE run_id = %s AND status = 'started'", run))
+    server.client().agents.messages.cancel(agent)
+    assert server.await_end(run, 20)["status"] == "cancelled"
+    assert server.transcript(agent)[-1].startswith("tool error")

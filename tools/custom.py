@@ -1,0 +1,78 @@
+"""Runs the tools that organizations write: their source, in the sandbox, with the variables of the agent that calls."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from tools.executor import as_text, returned
+from tools.models import Tool
+from tools.sandbox import Abort, Limits, Outcome, Refused
+from tools.schema import SchemaError, function_name
+from tools.spec import ToolCall, ToolReturn
+
+LONGEST_SECONDS = 300.0
+
+STOPPED = "The tool was stopped before it had returned. It may or may not have taken effect."
+
+
+class Runner(Protocol):
+    """What tools.sandbox.Sandbox offers."""
+
+    limits: Limits
+
+    def run(
+        self,
+        source: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        variables: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        hosts: tuple[str, ...] = (),
+        abort: Abort | None = None,
+    ) -> Outcome: ...
+
+
+def run(
+    tool: Tool,
+    arguments: Mapping[str, Any],
+    call: ToolCall,
+    sandbox: Runner,
+    variables: Mapping[str, str],
+    abort: Abort | None = None,
+) -> ToolReturn:
+    """Errors of the tool, and of the jail, are in the return.
+
+    The tool's metadata may say more: `timeout_seconds` (at most 300), and `hosts` that it may reach over HTTP.
+    """
+    limits = _limits(tool, sandbox.limits)
+    hosts = tool.metadata.get("hosts")
+    try:
+        outcome = sandbox.run(
+            tool.source_code or "",
+            function_name(tool.source_code or ""),  # models may be shown another name
+            arguments,
+            variables=variables,
+            limits=limits,
+            hosts=tuple(map(str, hosts)) if isinstance(hosts, list) else (),
+            abort=abort,
+        )
+    except (Refused, SchemaError) as refused:
+        return returned(call, "error", f"The tool was not run. {refused}", tool.return_char_limit)
+    return _return(outcome, tool, call, stopped=abort is not None and abort.reason is not None)
+
+
+def _limits(tool: Tool, limits: Limits) -> Limits:
+    wanted = tool.metadata.get("timeout_seconds")
+    if isinstance(wanted, int | float) and not isinstance(wanted, bool) and wanted > 0:
+        seconds = min(float(wanted), LONGEST_SECONDS)
+        return replace(limits, wall_seconds=seconds, cpu_seconds=int(seconds) + 1)
+    return limits
+
+
+def _return(outcome: Outcome, tool: Tool, call: ToolCall, stopped: bool) -> ToolReturn:
+    lines = [text.splitlines() or None for text in (outcome.stdout, outcome.stderr)]
+    if outcome.status == "success":
+        return returned(call, "success", as_text(outcome.value), tool.return_char_limit, *lines)
+    text = STOPPED if stopped else f"Error executing function {tool.name}: {outcome.error}"
+    return returned(call, "error", text, tool.return_char_limit, *lines)
