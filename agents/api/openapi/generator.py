@@ -80,10 +80,7 @@ class TableSchema(AutoSchema):
         return [] if self.said.is_public else [{"key": []}]
 
     def get_override_parameters(self) -> list[OpenApiParameter]:
-        path = [
-            _parameter(name, _PATH_TYPES.get(name, f"{name.removesuffix('_id')}-id"), "path")
-            for name in _names(self.path)
-        ]
+        path = [_parameter(name, _PATH_TYPES.get(name, f"{name.removesuffix('_id')}-id"), "path") for name in _names(self.path)]
         return path + [_parameter(name, notation, "query") for name, notation in self.said.query.items()]
 
     def get_request_serializer(self) -> Any:

@@ -630,11 +630,7 @@ MESSAGES: dict[str, tuple[str, str, Fields]] = {
 
 # What a stream has beside messages.
 EVENTS: dict[str, tuple[str, str, Fields]] = {
-    "ping": (
-        "Ping",
-        "Nothing has happened for a while; the first one tells the run's id.",
-        {**_ENVELOPE, "id": "text"},
-    ),
+    "ping": ("Ping", "Nothing has happened for a while; the first one tells the run's id.", {**_ENVELOPE, "id": "text"}),
     "stop_reason": (
         "StopReasonEvent",
         "Why the agent stopped.",

@@ -127,7 +127,9 @@ _DRY: Fields = {
 _OPERATIONS: dict[str, Operation] = {
     "GET health": Operation("health", "Is the server there?", "Health", is_public=True),
     # Agents
-    "GET agents": Operation("agents.list", "List agents", "[AgentState]", query={**_AGENTS, **_AGENT_PAGE, **_INCLUDE}),
+    "GET agents": Operation(
+        "agents.list", "List agents", "[AgentState]", query={**_AGENTS, **_AGENT_PAGE, **_INCLUDE}
+    ),
     "POST agents": Operation(
         "agents.create",
         "Create an agent",
@@ -565,10 +567,10 @@ _OPERATIONS: dict[str, Operation] = {
         errors=(400,),
     ),
     "GET steps/{step_id}": Operation("steps.retrieve", "Retrieve a step", "Step"),
-    "GET steps/{step_id}/messages": Operation(
-        "steps.messages.list", "List a step's messages", "[Message]", query=_PAGE
+    "GET steps/{step_id}/messages": Operation("steps.messages.list", "List a step's messages", "[Message]", query=_PAGE),
+    "GET steps/{step_id}/metrics": Operation(
+        "steps.metrics.retrieve", "Where the time of a step went", "StepMetrics"
     ),
-    "GET steps/{step_id}/metrics": Operation("steps.metrics.retrieve", "Where the time of a step went", "StepMetrics"),
     "GET steps/{step_id}/trace": Operation(
         "steps.trace.retrieve",
         "The request to the provider",
