@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agents import approvals
 from agents.llm.tokens import estimate, estimate_message, estimate_tool
-from agents.loop.compaction import first_kept
+from agents.loop.compaction import FULL, OUT_OF_VIEW, first_kept, shortened
 from agents.loop.context import Facts, compile_prompt
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reply, Usage
@@ -49,16 +49,8 @@ SELECT agent.*,
 
 _IN_CONTEXT = """
 SELECT id, seq, role, content, name, step_id, call_index FROM agents_message
- WHERE conversation_id = %s AND (seq = 1 OR seq >= %s) ORDER BY seq
+ WHERE conversation_id = %s AND (seq = 1 OR seq = %s OR seq >= %s) ORDER BY seq
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A step's start, and the row of its agent with `block_rows`, `tool_rows` and `archive_ids`."""
-
-    state: StepState
-    agent: Any
 
 
 class Row(NamedTuple):
@@ -74,6 +66,51 @@ class Row(NamedTuple):
         return said(self.role, self.content, self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is in context before the step, and what of it fits.
+
+    summary   of what had left the context before
+    rows      the messages, and `sizes` their estimated tokens
+    fixed     estimated tokens of everything else in the request
+    limit     tokens that the model takes
+    first     the index in `rows` from which on they fit; the others are out of the context with the step's commit
+    """
+
+    summary: Said | None
+    rows: list[Row]
+    sizes: list[int]
+    fixed: int
+    limit: int
+    first: int
+
+    @property
+    def history(self) -> tuple[Said, ...]:
+        return tuple(row.said() for row in self.rows)
+
+    @property
+    def tokens(self) -> int:
+        return self.fixed + sum(self.sizes)
+
+    def shown(self) -> tuple[Said, ...]:
+        """What the model is shown. Begins with somebody else's word, as providers want it."""
+        kept, sizes = self.history[self.first :], self.sizes[self.first :]
+        kept = shortened(kept, sizes, FULL * self.limit - self.fixed)
+        if self.summary:
+            return (self.summary, *kept)
+        cut_short = bool(kept) and kept[0].role != "user"
+        return (Said("user", OUT_OF_VIEW, nudge=True), *kept) if cut_short else kept
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A step's start, and the row of its agent with `block_rows`, `tool_rows` and `archive_ids`."""
+
+    state: StepState
+    agent: Any
+    window: Window
+
+
 def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     """`window_of` gives the tokens that fit into a model's window, by its handle."""
     agent = agent_with_belongings(turn.run.agent_id)
@@ -84,8 +121,9 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     turn.thinks_aloud = style_for(agent.agent_type).thinks_aloud
     tools = _tools(agent, options.get("client_tools") or ())
     system, rows, recorded = _messages(turn)
-    kept = _evict(turn, agent, rows, tools, window)
-    text = _prompt(turn, agent, system, len(kept), evicted=len(kept) < len(rows))
+    fits = _window(turn, agent, system, rows, tools, window)
+    kept = fits.shown()
+    text = _prompt(turn, agent, system, len(kept), evicted=fits.first > 0 or turn.compacted)
     own_settings = (conversation.model_settings or agent.model_settings) | {
         "response_format": agent.response_format or agent.model_settings.get("response_format")
     }
@@ -103,21 +141,26 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
         **(_recorded(turn, recorded) if recorded else {}),
     )
     turn.gated = state.gated.union(tool.name for tool in tools if tool.effect == "client")
-    return Loaded(state, agent)
+    return Loaded(state, agent, fits)
 
 
-def _evict(turn: Turn, agent: Any, rows: list[Row], tools: tuple[ToolSpec, ...], window: int) -> tuple[Said, ...]:
-    """The history that fits the window. What leaves it is noted in the turn, for the step's first commit."""
-    history = tuple(row.said() for row in rows)
+def _window(
+    turn: Turn, agent: Any, system: Row | None, rows: list[Row], tools: tuple[ToolSpec, ...], limit: int
+) -> Window:
+    """What leaves the context is noted in the turn, for the step's first commit."""
+    summary = next((row.said() for row in rows if row.seq == turn.conversation.summary_seq), None)
+    rows = [row for row in rows if row.role != Message.Role.SUMMARY]
+    history = [row.said() for row in rows]
     sizes = [estimate_message(message) for message in history]
     memory = sum(estimate(row["value"]) for row in agent.block_rows)
     fixed = estimate(agent.system) + memory + sum(map(estimate_tool, tools))
+    fixed += estimate_message(summary) if summary else 0
     failures = turn.step.llm_failures if turn.step.error_code == "context_overflow" else 0
-    first = first_kept(history, sizes, fixed, window, failures)
-    turn.can_shrink = any(message.role == "user" for message in history[first + 1 :])
+    first = first_kept(history, sizes, fixed, limit, failures)
+    turn.can_shrink = any(message.role in ("user", "assistant") for message in history[first + 1 :])
     if first:
         turn.context_from = rows[first].seq
-    return history[first:]
+    return Window(summary, rows, sizes, fixed, limit, first)
 
 
 def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted: bool) -> str:
@@ -163,8 +206,9 @@ def block_texts(rows: list[dict[str, Any]]) -> list[BlockText]:
 
 
 def context_messages(conversation: Conversation) -> Q:
-    """Which rows are in context: the system message, and all from `context_from` on."""
-    return Q(conversation_id=conversation.id) & (Q(seq=1) | Q(seq__gte=conversation.context_from))
+    """Which rows are in context: the system message, the summary, and all from `context_from` on."""
+    said = Q(seq__gte=conversation.context_from) & ~Q(role=Message.Role.SUMMARY)
+    return Q(conversation_id=conversation.id) & (Q(seq=1) | Q(seq=conversation.summary_seq) | said)
 
 
 def model_settings(settings: dict[str, Any]) -> ModelSettings:
@@ -218,7 +262,8 @@ def _messages(turn: Turn) -> tuple[Row | None, list[Row], list[Row]]:
     The first step of a run that brings an answer to waiting calls has the answer of the model that made them.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_IN_CONTEXT, [turn.conversation.id, turn.conversation.context_from])
+        place = turn.conversation
+        cursor.execute(_IN_CONTEXT, [place.id, place.summary_seq, place.context_from])
         rows = [Row(id, seq, role, json.loads(content), *rest) for id, seq, role, content, *rest in cursor]
     system = rows.pop(0) if rows and rows[0].role == Message.Role.SYSTEM else None
     asked = turn.answers["approval_request_id"] if turn.answers else None

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from agents.loop.compaction import packed_summary
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reasoning, Reply
 from agents.models import Message, Step
@@ -81,6 +82,12 @@ def nudge_row(step: Step, conversation_id: str, text: str, *, id: str, seq: int)
     return _row(step, conversation_id, id=id, seq=seq, role=Message.Role.USER, content=content, text="")
 
 
+def summary_row(step: Step, conversation_id: str, summary: str, stats: dict[str, Any], *, id: str, seq: int) -> Message:
+    """Not searched by recall memory, which has the messages themselves."""
+    content = {"summary": summary, "stats": stats}
+    return _row(step, conversation_id, id=id, seq=seq, role=Message.Role.SUMMARY, content=content, text="")
+
+
 def return_row(step: Step, conversation_id: str, returned: ToolReturn, *, id: str, seq: int) -> Message:
     return _row(
         step,
@@ -129,6 +136,8 @@ def said(role: str, content: dict[str, Any], name: str | None) -> Said:
         return Said("tool", returned.text, returned=returned)
     if role == Message.Role.SYSTEM:
         return Said("user", json.dumps({"type": "system_message", "message": content["text"]}, ensure_ascii=False))
+    if role == Message.Role.SUMMARY:
+        return Said("user", packed_summary(content["summary"]), nudge=True)
     return Said("user", content["content"], name=name, nudge=content.get("nudge", False))
 
 

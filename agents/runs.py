@@ -16,12 +16,15 @@ from django.utils import timezone
 from accounts.fields import clean_json, clean_text, new_id
 from agents import endings, ledger
 from agents.approvals import CANCELLED, OVERDUE, Answers, message_of, pending, run_of_same, take
+from agents.compacting import KIND as COMPACT
+from agents.compacting import compact
 from agents.errors import BadRequest, Cancelled, Fenced, LLMError, PendingApproval
 from agents.events import CLAIM, durable_events
 from agents.faultpoints import faultpoint
 from agents.hints import hint
 from agents.ledger import StepLedger
 from agents.loading import load_state
+from agents.loop.decision import Finished
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import take_step
@@ -256,7 +259,11 @@ def _step(turn: Turn, outfit: Outfit, publisher: Publisher, abort: Abort) -> Non
     loaded = settled(lambda again: load_state(turn, outfit.context_window))
     # While the model or a tool is waited for, no connection is held: thousands of turns share a pool of twenty.
     connection.close()
+    loaded = compact(turn, loaded, outfit.llm, outfit.context_window, abort)
     book = StepLedger(turn, lambda: CommitTools(turn, loaded.agent))
+    if turn.run.kind == COMPACT:
+        book.close(None, [], lambda returns: Finished("end_turn"))
+        return
     llm = Timed(outfit.llm(loaded.state.handle), turn)
     take_step(loaded.state, llm, OutsideTools(turn, loaded.agent, outfit.sandbox), book, publisher.emit, abort)
 

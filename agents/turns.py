@@ -63,6 +63,7 @@ class Turn:
     gated: frozenset[str] = frozenset()  # tools whose calls wait for an answer
     prompt: tuple[str, dict[str, Any]] | None = None  # the system message's id and its new content, when it changed
     context_from: int | None = None  # the first message that stays in context, when some have left it
+    compacted: bool = False  # the context was summarised in this claim
     can_shrink: bool = False  # whether more of them could leave it
     llm_ns: int | None = None
     first_token_ns: int | None = None

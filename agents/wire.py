@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from accounts.fields import clean_text
+from agents.loop.compaction import packed_summary
 from agents.loop.style import THINKING_ARGUMENT
 from agents.models import Message
 
@@ -24,6 +25,7 @@ class View:
     speech_tool: str | None = "send_message"
     speech_argument: str = "message"
     types: frozenset[str] | None = None
+    compactions: bool = False
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> "View":
@@ -35,6 +37,7 @@ class View:
             else None,
             speech_argument=options.get("assistant_message_tool_kwarg") or "message",
             types=frozenset(types) if types else None,
+            compactions=options.get("include_compaction_messages") is True,
         )
 
     def wants(self, message_type: str) -> bool:
@@ -149,7 +152,27 @@ def _approval(content: Wire, view: View) -> list[Wire]:
     ]
 
 
-_BODIES = {"approval": _approval, "system": _system, "user": _user, "assistant": _assistant, "tool": _tool}
+def _summary(content: Wire, view: View) -> list[Wire]:
+    """To clients that did not ask for compactions it is something that a user says."""
+    if not view.compactions:
+        return [{"message_type": "user_message", "content": packed_summary(content["summary"])}]
+    stats = content["stats"]
+    told = {"trigger": stats["trigger"], "context_window": stats["context_window"]}
+    told["context_token_estimate"] = stats["context_tokens_before"]
+    return [
+        {"message_type": "event_message", "event_type": "compaction", "event_data": told},
+        {"message_type": "summary_message", "summary": content["summary"], "compaction_stats": stats},
+    ]
+
+
+_BODIES = {
+    "system": _system,
+    "user": _user,
+    "assistant": _assistant,
+    "tool": _tool,
+    "approval": _approval,
+    "summary": _summary,
+}
 
 
 def is_speech(tool_name: str, view: View) -> bool:

@@ -114,7 +114,9 @@ def prompt_parts(agent: Any, text: str) -> Prompt:
 def overview(principal: Principal, place: Conversation) -> Shape:
     agent = agent_with_belongings(place.agent_id)
     rows = list(Message.objects.filter(context_messages(place)).order_by("seq"))
-    history = tuple(said(row.role, row.content, row.name) for row in rows if row.seq != 1)
+    told = [row for row in rows if row.seq != 1 and row.role != Message.Role.APPROVAL]
+    summary = next((row.content["summary"] for row in told if row.role == Message.Role.SUMMARY), None)
+    history = tuple(said(row.role, row.content, row.name) for row in told)
     text = _current_prompt(agent, place, rows)
     prompt = prompt_parts(agent, text)
     tools = _tools(agent)
@@ -133,7 +135,7 @@ def overview(principal: Principal, place: Conversation) -> Shape:
         "memory_filesystem": None,
         "tool_usage_rules": prompt.rules or None,
         "directories": None,
-        "summary_memory": None,
+        "summary_memory": summary,
         "functions_definitions": [_definition(tool) for tool in tools],
         "messages": [_internal(row, text) for row in rows],
     }

@@ -26,6 +26,7 @@ OPTIONS = (
     "include_return_message_types",
     "override_model",
     "override_system",
+    "include_compaction_messages",
 )
 
 _TYPES: dict[str, tuple[type, str]] = {
@@ -33,6 +34,7 @@ _TYPES: dict[str, tuple[type, str]] = {
     "use_assistant_message": (bool, "true or false"),
     "assistant_message_tool_name": (str, "a string"),
     "assistant_message_tool_kwarg": (str, "a string"),
+    "include_compaction_messages": (bool, "true or false"),
     "include_return_message_types": (list, "a list of strings"),
     "override_model": (str, "a string"),
     "override_system": (str, "a string"),

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from accounts.authentication import principal_of
 from accounts.keys import Principal
 from agents.api.agents import providers
+from agents.api.compaction import compaction_settings
 from agents.api.inputs import offer_of
 from agents.api.pages import newest_page
 from agents.api.requests import flag, json_body
@@ -20,7 +21,8 @@ from agents.api.scope import conversation, default_conversation, one, owned
 from agents.api.shapes import run_shape
 from agents.api.sse import event_stream
 from agents.api.views import ApiView, answer
-from agents.errors import Conflict, InvalidRequest, invalid
+from agents.compacting import KIND
+from agents.errors import BadRequest, Conflict, InvalidRequest, invalid
 from agents.events import durable_events, failure_of, usage_of
 from agents.following import ended, hub, in_thread
 from agents.models import TERMINAL, Agent, Approval, Conversation, Message, Run
@@ -179,6 +181,49 @@ def _check_streaming(body: dict[str, Any], streaming: bool) -> None:
             ["body", asked[0]],
             f"Streaming options set without streaming enabled: {', '.join(asked)}. Set streaming to true as well.",
         )
+
+
+@post
+async def summarize(request: HttpRequest, agent_id: str) -> HttpResponseBase:
+    """Compact what is in context of the agent's own thread, now. Answers when that is done."""
+    return await _compacted(request, lambda principal, body: default_conversation(principal, agent_id))
+
+
+@post
+async def compact(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
+    return await _compacted(
+        request, lambda principal, body: conversation(principal, conversation_id, body.get("agent_id"))
+    )
+
+
+async def _compacted(
+    request: HttpRequest, find: Callable[[Principal, dict[str, Any]], Conversation]
+) -> HttpResponseBase:
+    """A run like any other, behind those that are queued; it has no input."""
+    body = json_body(request)
+
+    def prepare() -> tuple[Conversation, Offer]:
+        principal = principal_of(request.headers.get("Authorization"))
+        chosen = compaction_settings(body.get("compaction_settings"), ["body", "compaction_settings"])
+        options = {"compaction_settings": chosen} if chosen else {}
+        return find(principal, body), Offer([], options, KIND, key_id=principal.key_id)
+
+    place, made = await in_thread(prepare)
+    async with hub().listen(made.run_id) as queue:
+        run = await in_thread(accept, place, made)
+        await ended(run.id, queue)
+        return await in_thread(_compaction, run.id)
+
+
+def _compaction(run_id: str) -> JsonResponse:
+    row = Message.objects.filter(run_id=run_id, role=Message.Role.SUMMARY).order_by("seq").last()
+    if row is None:
+        if Run.objects.get(id=run_id).status == Run.Status.COMPLETED:
+            raise BadRequest("There is nothing to compact: no message could leave the context window.")
+        return outcome(run_id)
+    stats = row.content["stats"]
+    before, after = stats["messages_count_before"], stats["messages_count_after"]
+    return JsonResponse({"summary": row.content["summary"], "num_messages_before": before, "num_messages_after": after})
 
 
 class AgentMessages(ApiView):

@@ -32,3 +32,17 @@ a tool has returned."""
 
 def default_system(agent_type: str) -> str:
     return _MEMGPT if agent_type in ("memgpt_agent", "memgpt_v2_agent") else _V1
+
+
+SUMMARIZE = """\
+You keep the memory of an AI agent. Part of its conversation is about to leave its view. Write down what it needs to go
+on as if it could still see it:
+
+- what the user wants, and every instruction and preference that still holds;
+- facts: names, dates, numbers, places, file names, identifiers, exactly as they were said;
+- what was done and decided, and with what result; which tools were called for it;
+- what is still open, and what was promised.
+
+Leave out small talk and what has been settled since. Write plain sentences or short points, in the language of the
+conversation, without an introduction. If a summary of earlier parts is given, your text takes its place: carry over
+whatever of it still matters."""

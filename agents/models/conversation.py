@@ -12,7 +12,8 @@ class Conversation(models.Model):
 
     epoch, owner, lease_until   the hold of a worker: the lease says who may steal, the epoch who may write
     next_seq                    the number of the next message; numbers are never given twice
-    context_from                what is in context: the system message (number 1), and all from this number on
+    context_from                what is in context: the system message (number 1), and all from this number on;
+    summary_seq                 and between them the summary with this number, if what was there has been summarised
     """
 
     id = IdField("conv")
@@ -37,6 +38,7 @@ class Conversation(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     next_seq = models.BigIntegerField(default=1, editable=False)
     context_from = models.BigIntegerField(default=1, editable=False)
+    summary_seq = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
         constraints = [

@@ -21,6 +21,7 @@ class Message(models.Model):
       assistant  {"text", "reasoning": [...], "calls": [{"id", "name", "arguments"}]}
                  {"waiting": [call id, ...]} when some of them wait to be answered
       tool       {"call_id", "name", "status", "text", "stdout", "stderr"}
+      summary    {"summary", "stats"}: of what has left the context; the newest stands in it, after the system message
       approval   {"approval_request_id", "approvals"}: what was answered to calls of that assistant message
     `text` is what recall memory searches. `event_seq` is the number of the first stream event that shows the message.
     """
@@ -31,6 +32,7 @@ class Message(models.Model):
         ASSISTANT = "assistant"
         TOOL = "tool"
         APPROVAL = "approval"
+        SUMMARY = "summary"
 
     id = IdField("message")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")

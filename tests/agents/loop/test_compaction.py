@@ -36,16 +36,20 @@ def test_without_a_user_message_nothing_leaves():
 
 
 @given(roles, st.integers(0, 200), st.integers(1, 400), st.integers(0, 3))
-def test_a_turn_is_never_cut_and_the_last_one_stays(made, fixed, window, failures):
+def test_only_the_last_turn_is_cut_and_its_last_answer_stays(made, fixed, window, failures):
     said, sizes = history(*made), [10] * len(made)
     first = first_kept(said, sizes, fixed, window, failures)
-    assert first == 0 or made[first] == "user"
-    assert "user" not in made or first <= len(made) - 1 - made[::-1].index("user")
+    last_turn = len(made) - 1 - made[::-1].index("user") if "user" in made else 0
+    assert first == 0 or made[first] == "user" or (made[first] == "assistant" and first > last_turn)
+    assert "assistant" not in made[last_turn + 1 :] or "assistant" in made[first:]
+    assert first <= last_turn or "assistant" in made[last_turn:]
 
 
 @given(roles, st.integers(0, 200), st.integers(1, 400))
 def test_what_is_kept_fits_or_is_the_last_turn(made, fixed, window):
     said, sizes = history(*made), [10] * len(made)
     first = first_kept(said, sizes, fixed, window)
-    later = [index for index in range(first + 1, len(made)) if made[index] == "user"]
+    last_turn = len(made) - 1 - made[::-1].index("user") if "user" in made else 0
+    later = [index for index in range(max(first, last_turn) + 1, len(made)) if made[index] == "assistant"]
+    later += [index for index in range(first + 1, len(made)) if made[index] == "user"]
     assert not later or fixed + sum(sizes[first:]) <= FULL * window

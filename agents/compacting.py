@@ -1,0 +1,91 @@
+"""A full context is summarised before the model is asked: by a model, then noted in one commit of its own."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import connection, transaction
+
+from accounts.fields import clean_text, new_id
+from agents.errors import LLMError
+from agents.loading import Loaded, load_state
+from agents.loop.compaction import CompactionSettings, Summarizer, first_unsummarised, summarised
+from agents.loop.ports import LLM, Abort
+from agents.models import Conversation, Message
+from agents.retry import settled
+from agents.rows import summary_row
+from agents.turns import Turn, fence, insert
+
+log = logging.getLogger(__name__)
+
+KIND = "compact"
+"""The kind of a run that does nothing else."""
+
+
+def compact(
+    turn: Turn, loaded: Loaded, llm: Callable[[str], LLM], window_of: Callable[[str], int], abort: Abort
+) -> Loaded:
+    """Summarise what has to leave; the step as it starts now. Without a summary it still starts: with what fits.
+
+    Asked for by the client itself, an error of the summariser is one of the run. Raises LLMError, Cancelled, Fenced.
+    """
+    wanted = turn.run.kind == KIND
+    if loaded.state.recorded or not (wanted or loaded.window.first):
+        return loaded
+    settings = CompactionSettings.of(turn.run.options.get("compaction_settings") or loaded.agent.compaction_settings)
+    window = loaded.window
+    first = first_unsummarised(window.history, window.sizes, window.fixed, window.limit, settings, idle=wanted)
+    if not first:
+        return loaded
+    leaving = (*([window.summary] if window.summary else []), *window.history[:first])
+    try:
+        text = summarised(leaving, _summarizer(loaded, settings, llm, window_of), settings, abort)
+    except LLMError as error:
+        if wanted:
+            raise
+        log.warning("%s: no summary (%s: %s); the oldest messages leave without one", turn.run.id, error.code, error)
+        return loaded
+    _record(turn, loaded, text, first, "requested" if wanted else "context_window_exceeded")
+    fresh = settled(lambda again: load_state(turn, window_of))
+    connection.close()
+    return fresh
+
+
+def _summarizer(
+    loaded: Loaded, settings: CompactionSettings, llm: Callable[[str], LLM], window_of: Callable[[str], int]
+) -> Summarizer:
+    state = loaded.state
+    if settings.by_itself:
+        return Summarizer(llm(state.handle), state.handle, loaded.window.limit, state.system, state.tools)
+    handle = settings.model or state.handle
+    limit = window_of(handle) if settings.model else loaded.window.limit
+    return Summarizer(llm(handle), handle, limit, state.system)
+
+
+def _record(turn: Turn, loaded: Loaded, text: str, first: int, trigger: str) -> None:
+    window, message_id, text = loaded.window, new_id("message"), clean_text(text)
+    stats = {
+        "trigger": trigger,
+        "context_window": window.limit,
+        "context_tokens_before": window.tokens,
+        "context_tokens_after": window.tokens - sum(window.sizes[:first]),
+        "messages_count_before": len(window.rows) + 1 + (window.summary is not None),
+        "messages_count_after": len(window.rows) - first + 2,
+    }
+    numbers = turn.number(2)
+
+    def work(again: bool) -> list[Message]:
+        with transaction.atomic():
+            if again and (stored := Message.objects.filter(id=message_id).first()):
+                return [stored]
+            seq = fence(turn.hold, 1)
+            row = summary_row(turn.step, turn.conversation.id, text, stats, id=message_id, seq=seq)
+            row.event_seq = numbers
+            insert([row])
+            kept_from = window.rows[first].seq if first < len(window.rows) else seq
+            Conversation.objects.filter(id=turn.conversation.id).update(summary_seq=seq, context_from=kept_from)
+            turn.conversation.summary_seq, turn.conversation.context_from = seq, kept_from
+            return [row]
+
+    stored = settled(work)
+    turn.context_from, turn.compacted = None, True
+    turn.committed(stored, None)
