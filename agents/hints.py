@@ -11,6 +11,7 @@ from celery import current_app
 
 ADVANCE = "workers.advance"
 LIST_MODELS = "workers.list_models"
+ASK_MCP = "workers.ask_mcp"
 PAUSE = 5.0
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,11 @@ def hint(conversation_id: str) -> None:
 def want_models() -> None:
     """Have some worker ask the providers which models they have. Never raises."""
     _sent(LIST_MODELS)
+
+
+def ask_mcp(ticket: str) -> bool:
+    """Have some worker answer the question of this ticket (tools/mcp/asking.py). False without a broker."""
+    return _sent(ASK_MCP, ticket)
 
 
 def _sent(task: str, *arguments: str) -> bool:

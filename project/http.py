@@ -7,13 +7,14 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
+from psycopg.errors import ProgramLimitExceeded
 from rest_framework import exceptions
 from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 
 from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
 from accounts.fields import clean_json
-from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed, PendingApproval
+from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed, PendingApproval, invalid
 from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.retry import drop_dead_connections
 from agents.runs import KeyReused
@@ -52,6 +53,9 @@ HEADERS: dict[int, dict[str, str]] = {
 
 def error_response(error: BaseException) -> JsonResponse | None:
     """The answer to an error that has a place in the table; None if it has none."""
+    if isinstance(error.__cause__, ProgramLimitExceeded):
+        # To Django this is an OperationalError, as if the database were away: the client would try again for nothing.
+        error = invalid(["body"], "Some text is too long for the index that it belongs to", "too_long")
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
     if status is None:
         return None

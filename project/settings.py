@@ -123,6 +123,11 @@ PROVIDER_SETTINGS = {name: value for name in VARIABLES if (value := env.secret(n
 LLM_READ_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_READ_TIMEOUT", 300)
 LLM_TOTAL_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_TOTAL_TIMEOUT", 900)
 
+# MCP servers: docs/mcp.md ---------------------------------------------------------------------------------------------
+
+ALLOW_MCP_STDIO = env.flag("PERDURE_ALLOW_MCP_STDIO", False)
+MCP_PRIVATE_HOSTS = list(env.words("PERDURE_MCP_PRIVATE_HOSTS"))
+
 # Django ---------------------------------------------------------------------------------------------------------------
 
 PERDURE_APPS = list(env.words("PERDURE_APPS"))

@@ -37,7 +37,7 @@ def named(organization_id: str, names: Sequence[str]) -> list[Tool]:
     attached by its id.
     """
     found = _by_name(organization_id, names)
-    if any(name not in found or found[name].source_code is not None for name in names):
+    if any(name not in found or not found[name].is_of_server for name in names):
         ensure(organization_id)
         found = _by_name(organization_id, names)
     return [found[name] for name in dict.fromkeys(names) if name in found]
@@ -78,13 +78,13 @@ def search(rows: QuerySet[Tool], query: str) -> QuerySet[Tool]:
 
 
 def _of_server(organization_id: str) -> QuerySet[Tool]:
-    return Tool.objects.filter(organization_id=organization_id, source_code=None)
+    return Tool.objects.filter(organization_id=organization_id, source_code=None, mcp_server=None)
 
 
 def _by_name(organization_id: str, names: Sequence[str]) -> dict[str, Tool]:
     rows = Tool.objects.filter(organization_id=organization_id, name__in=names)
-    # The server's come last, so that they win.
-    return {tool.name: tool for tool in sorted(rows, key=lambda tool: tool.source_code is None)}
+    # The server's come last, so that they win; before them the organization's own.
+    return {tool.name: tool for tool in sorted(rows, key=lambda tool: (tool.is_of_server, tool.source_code is not None))}
 
 
 def _row(organization_id: str, tool: registry.RegisteredTool) -> Tool:

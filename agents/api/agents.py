@@ -17,7 +17,7 @@ from agents.api.identities import with_belongings
 from agents.api.inputs import messages_of
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, flag, refuse
-from agents.api.scope import one, owned
+from agents.api.scope import defaults_of, one, owned
 from agents.api.serializers import AgentFields, NewAgent
 from agents.api.shapes import EPOCH, Relations, Shape, agent_shape, block_shape, context_ids, tool_shape
 from agents.api.views import ApiView, answer
@@ -25,7 +25,7 @@ from agents.approvals import forget
 from agents.creation import attach_blocks, attach_tools, create_agent, found
 from agents.errors import Conflict, NotFound, invalid
 from agents.llm.registry import Providers, providers_from
-from agents.models import Agent, AgentBlock, AgentIdentity, AgentTool, Approval, Conversation, Identity, Run
+from agents.models import Agent, AgentBlock, AgentIdentity, AgentTool, Approval, Identity, Run
 from agents.models.run import TERMINAL
 from memory.models import Block
 from tools.models import Tool
@@ -221,7 +221,7 @@ def _shapes(agents: Sequence[Agent], include: frozenset[str] | None) -> list[Sha
     wanted = [prefetch for name, prefetch in _IN_ORDER.items() if include is None or f"agent.{name}" in include]
     rows = Agent.objects.filter(id__in=ids).annotate(last_run_id=Subquery(_LAST_RUN.values("id")[:1]))
     loaded = {agent.id: agent for agent in rows.prefetch_related(*wanted)}
-    conversations = list(Conversation.objects.filter(agent_id__in=ids, is_default=True))
+    conversations = list(defaults_of(ids))
     in_context = context_ids(conversations)
     messages = {conversation.agent_id: in_context[conversation.id] for conversation in conversations}
     last = {run.agent_id: run for run in Run.objects.filter(id__in=[row.last_run_id for row in loaded.values()])}

@@ -9,7 +9,6 @@ from agents.api.views import ApiView
 from agents.errors import NotServed
 
 _FILES = "Files and folders are not served yet."
-_MCP = "MCP servers are not served yet."
 _SCHEDULE = "Scheduled messages are not served yet. A timer of your own that sends the message does the same."
 _AGENT_FILES = "The export and import of agents are not served yet."
 _COMPACTION = "Compaction on request is not served yet. What no longer fits the model's window leaves it by itself."
@@ -25,7 +24,6 @@ REASONS = {
     r"agents/[^/]+/tools/[^/]+/run": "Tools are run by agents; running one by hand is not served yet.",
     r"conversations/[^/]+/compact": _COMPACTION,
     r"folders(/.+)?": _FILES,
-    r"mcp-servers(/.+)?": _MCP,
     r"templates(/.+)?": "Templates are not served yet. Create agents with the same fields instead.",
     r"environments(/.+)?": f"Environments {_CLOUD}",
     r"client-side-access-tokens(/.+)?": f"Client-side access tokens {_CLOUD} Issue a key for each client instead.",

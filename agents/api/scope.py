@@ -1,15 +1,16 @@
 """Every query starts here: the rows of the organization that asks. Another's row is not found, as if it never was."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 
 from accounts.keys import Principal
 from agents.api.requests import checked_id
 from agents.errors import NotFound
 from agents.models import Agent, Conversation, Identity, Message, Run, Step
 from memory.models import Archive, Block, Passage
-from tools.models import Tool
+from tools.models import McpServer, Tool
 
 KINDS: dict[type, tuple[str, str]] = {
     Agent: ("agent", "Agent"),
@@ -17,6 +18,7 @@ KINDS: dict[type, tuple[str, str]] = {
     Block: ("block", "Block"),
     Conversation: ("conv", "Conversation"),
     Identity: ("identity", "Identity"),
+    McpServer: ("mcp_server", "MCP server"),
     Message: ("message", "Message"),
     Passage: ("passage", "Passage"),
     Run: ("run", "Run"),
@@ -39,10 +41,17 @@ def one(principal: Principal, model: Any, id: str, rows: QuerySet[Any] | None = 
     return found
 
 
+def defaults_of(agent_ids: Sequence[str], rows: QuerySet[Conversation] | None = None) -> QuerySet[Conversation]:
+    """The agents' own threads, in the words that the index conversation_default_of has for them."""
+    default_of = Case(When(is_default=True, then="agent_id"))
+    rows = Conversation.objects.all() if rows is None else rows
+    return rows.annotate(default_of=default_of).filter(default_of__in=agent_ids).order_by()
+
+
 def default_conversation(principal: Principal, agent_id: str) -> Conversation:
     """The agent's own thread. Raises NotFound for the agent."""
     checked_id("agent", agent_id)
-    found = owned(principal, Conversation).filter(agent_id=agent_id, is_default=True).order_by().first()
+    found = next(iter(defaults_of([agent_id], owned(principal, Conversation))), None)
     if found is None:
         raise NotFound("Agent", agent_id)
     return found

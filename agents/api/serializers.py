@@ -53,6 +53,13 @@ class Strings(serializers.ListField):
         super().__init__(child=Text(), **kwargs)
 
 
+class Tags(serializers.ListField):
+    """Each fits into an entry of an index, whatever its letters."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(child=Text(max_length=500), **kwargs)
+
+
 class Object(serializers.JSONField):
     """A JSON object."""
 
@@ -124,13 +131,15 @@ class AgentFields(serializers.Serializer):
     compaction_settings = Object(required=False, allow_null=True)
     response_format = Object(required=False, allow_null=True)
     tool_rules = Rules(required=False, allow_null=True)
-    tags = Strings(required=False, allow_null=True)
+    tags = Tags(required=False, allow_null=True)
     metadata = Object(required=False, allow_null=True)
     timezone = Text(required=False, allow_null=True, max_length=64)
     hidden = serializers.BooleanField(required=False, allow_null=True)
     message_buffer_autoclear = serializers.BooleanField(required=False, allow_null=True)
-    max_files_open = serializers.IntegerField(required=False, allow_null=True, min_value=0)
-    per_file_view_window_char_limit = serializers.IntegerField(required=False, allow_null=True, min_value=0)
+    max_files_open = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=2**31 - 1)
+    per_file_view_window_char_limit = serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, max_value=2**31 - 1
+    )
     secrets = Object(required=False, allow_null=True)
     tool_exec_environment_variables = Object(required=False, allow_null=True)
     project_id = Text(required=False, allow_null=True)

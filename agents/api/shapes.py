@@ -39,7 +39,8 @@ _SETTINGS_TYPES = ("baseten", "deepseek", "google_ai", "groq", "moonshot", "open
 
 
 def moment(value: datetime | None) -> str | None:
-    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value else None
+    # strftime writes years before 1000 with fewer digits than RFC 3339 asks for.
+    return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z" if value else None
 
 
 def block_shape(block: Block) -> Shape:

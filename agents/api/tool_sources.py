@@ -84,8 +84,12 @@ def columns_of_new(body: Any) -> dict[str, Any]:
 def columns_of_change(body: Any, tool: Tool) -> dict[str, Any]:
     """Raises BadRequest, also for a tool of the server whose source or schema is to change."""
     given = _given(ToolChange(data=body))
+    if tool.mcp_server_id and "metadata_" in given:
+        given["metadata_"] |= {"mcp": tool.metadata.get("mcp")}  # by which it is called
     if not any(name in given for name in _OF_SCHEMA):
         return _plain(given)
+    if tool.mcp_server_id:
+        raise BadRequest(f"{tool.name} is described by its MCP server. Change it there, and refresh the server here.")
     if tool.source_code is None:
         raise BadRequest(
             f"{tool.name} is a function of this server, whose code and description cannot be changed here. "

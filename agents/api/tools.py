@@ -61,7 +61,7 @@ class OneTool(ApiView):
     @transaction.atomic
     def delete(self, request: Request, tool_id: str) -> HttpResponse:
         tool = _locked(self.principal(request), tool_id)
-        if tool.source_code is None and registry.find(tool.name):
+        if tool.is_of_server and registry.find(tool.name):
             raise BadRequest(
                 f"{tool.name} is a function of this server. Detach it from the agents that should not use it."
             )
@@ -115,7 +115,7 @@ class AddBaseTools(ApiView):
     def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         catalog.ensure(principal.organization_id)
-        rows = owned(principal, Tool).filter(source_code=None).order_by("name")
+        rows = owned(principal, Tool).filter(source_code=None, mcp_server=None).order_by("name")
         return answer([tool_shape(tool) for tool in rows])
 
 

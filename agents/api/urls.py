@@ -15,6 +15,7 @@ from agents.api import (
     context,
     conversations,
     identities,
+    mcp_servers,
     messages,
     model_list,
     not_served,
@@ -31,7 +32,7 @@ from agents.api.views import Health
 
 AGENT, BLOCK, TOOL, RUN = (rf"(?P<{kind}_id>[^/]+)" for kind in ("agent", "block", "tool", "run"))
 ARCHIVE, PASSAGE, MESSAGE, STEP = (rf"(?P<{kind}_id>[^/]+)" for kind in ("archive", "passage", "message", "step"))
-CONVERSATION, IDENTITY = (rf"(?P<{kind}_id>[^/]+)" for kind in ("conversation", "identity"))
+CONVERSATION, IDENTITY, MCP_SERVER = (rf"(?P<{kind}_id>[^/]+)" for kind in ("conversation", "identity", "mcp_server"))
 
 
 def at(route: str, view: Any) -> URLPattern:
@@ -92,6 +93,12 @@ urlpatterns = [
     at("tools/generate-schema", tools.GenerateSchema),
     at("tools/add-base-tools", tools.AddBaseTools),
     at(rf"tools/{TOOL}", tools.OneTool),
+    at("mcp-servers", mcp_servers.servers),
+    at(rf"mcp-servers/{MCP_SERVER}", mcp_servers.one_server),
+    at(rf"mcp-servers/{MCP_SERVER}/refresh", mcp_servers.refresh),
+    at(rf"mcp-servers/{MCP_SERVER}/tools", mcp_servers.McpTools),
+    at(rf"mcp-servers/{MCP_SERVER}/tools/{TOOL}", mcp_servers.OneMcpTool),
+    at(rf"mcp-servers/{MCP_SERVER}/tools/{TOOL}/run", mcp_servers.run),
     at("identities", identities.Identities),
     at("identities/count", identities.IdentityCount),
     at(rf"identities/{IDENTITY}", identities.OneIdentity),

@@ -42,3 +42,10 @@ def test_a_worker_takes_up_what_the_broker_could_not_be_told(broken):
     hints.hint("conv-1")
     hints.hint("conv-2")
     assert taken == ["conv-1", "conv-2"]
+
+
+def test_nobody_fails_for_want_of_a_list_of_models(broken):
+    hints.on_failure = pytest.fail
+    for _ in range(2):
+        hints.want_models()
+    assert [task for task, *_ in broken] == ["workers.list_models"]

@@ -7,7 +7,7 @@ from typing import Any
 from agents.api.openapi import errors, objects, requests
 from agents.api.openapi.notation import Schema
 from agents.api.openapi.operations import TAGS
-from agents.api.openapi.routes import PREFIX, routes
+from agents.api.openapi.routes import EITHER_FORM, routes
 
 KEY = {"type": "http", "scheme": "bearer", "description": "An API key. The admin issues them; so does `./perdure up`."}
 
@@ -39,8 +39,7 @@ def _built() -> Schema:
 
 def _glob(regex: str) -> str:
     """A path that is not served, readable: a star stands for anything."""
-    path = regex.removeprefix("^").removesuffix("/?$")
-    return PREFIX + path.replace("[^/]+", "*").replace("(/.+)?", "*")
+    return "/" + regex.removesuffix(EITHER_FORM).replace("[^/]+", "*").replace("(/.+)?", "*")
 
 
 def _plain(value: Any) -> Any:

@@ -42,11 +42,14 @@ def schema_of(notation: str) -> Schema:
     return _of_kind(kind.strip()) | ({"description": words} if words else {})
 
 
-def object_of(fields: Fields, description: str = "") -> Schema:
+def object_of(fields: Fields, description: str = "", *, is_open: bool = False) -> Schema:
+    """`is_open`: it may have further fields, and often has."""
     properties = {name.removesuffix("?"): schema_of(notation) for name, notation in fields.items()}
     required = [name for name in fields if not name.endswith("?")]
-    schema: Schema = {"type": "object", "properties": properties}
-    return ({"description": description} if description else {}) | schema | ({"required": required} if required else {})
+    schema: Schema = {"description": description} if description else {}
+    schema |= {"type": "object", "properties": properties}
+    schema |= {"required": required} if required else {}
+    return schema | ({"additionalProperties": True} if is_open else {})
 
 
 def ref(name: str) -> Schema:

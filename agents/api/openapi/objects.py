@@ -1,6 +1,6 @@
 """The objects of the API, field by field, as agents/api/shapes.py and agents/wire.py make them."""
 
-from agents.api.openapi.notation import Fields, Schema, object_of, one_of, schema_of
+from agents.api.openapi.notation import Fields, Schema, object_of, one_of, ref, schema_of
 from agents.api.serializers import RULE_TYPES
 from agents.models import Agent
 
@@ -660,6 +660,7 @@ STOP_REASONS = (
 )
 
 TOOL_TYPES = ("custom", "letta_core", "letta_memory_core", "letta_sleeptime_core")
+OPEN = ("ModelSettings",)
 RULE = "When a tool may, must or must not be called; the fields of its own depend on the type."
 
 
@@ -667,9 +668,22 @@ def _words(words: tuple[str, ...] | list[str], description: str) -> Schema:
     return {"type": "string", "enum": list(words), "description": description}
 
 
+def _server_sent() -> Schema:
+    """One event of a stream; who reads it is told what is inside of its `data`."""
+    event = object_of(
+        {
+            "event?": "'message' | 'error' | 'step_restarted' - not sent for messages",
+            "data": "text - a StreamEvent as JSON; the last one of a stream is `[DONE]`",
+        },
+        "An event of a stream, the fields of which are lines: `data: {...}`.",
+    )
+    event["properties"]["data"] |= {"contentMediaType": "application/json", "contentSchema": ref("StreamEvent")}
+    return event
+
+
 def components() -> dict[str, Schema]:
     """Every object of the API as a JSON schema, by name."""
-    made = {name: object_of(fields, words) for name, (words, fields) in OBJECTS.items()}
+    made = {name: object_of(fields, words, is_open=name in OPEN) for name, (words, fields) in OBJECTS.items()}
     for kind, (name, words, fields) in MESSAGES.items():
         made[name] = object_of({"message_type": f"'{kind}'", **_ENVELOPE, **fields}, words)
     for kind, (name, words, fields) in EVENTS.items():
@@ -679,13 +693,14 @@ def components() -> dict[str, Schema]:
     return made | {
         "Message": {"description": "A message, of one of its kinds."}
         | one_of(list(messages.values()), "message_type", messages),
-        "StreamEvent": {"description": "What a line `data: ...` of a stream holds; the last one is `[DONE]`."}
+        "ServerSentEvent": _server_sent(),
+        "StreamEvent": {"description": "What happens in a run."}
         | one_of(list(events.values()), "message_type", events),
         "AgentType": _words(Agent.Type.values, "What an agent's turns are like."),
         "StopReasonType": _words(STOP_REASONS, "Why an agent stops."),
         "ToolType": _words(TOOL_TYPES, "Where a tool comes from."),
-        "ToolRule": object_of({"type": " | ".join(f"'{kind}'" for kind in RULE_TYPES), "tool_name": "text"}, RULE),
+        "ToolRule": object_of({"type": " | ".join(f"'{kind}'" for kind in RULE_TYPES), "tool_name": "text"}, RULE, is_open=True),
         "Content": schema_of("text | [ContentPart] - a text, or a list of texts and images"),
-        "ContentPart": object_of({"type": "text"}, "A text (`text`) or an image (`source`)."),
+        "ContentPart": object_of({"type": "text"}, "A text (`text`) or an image (`source`).", is_open=True),
         "ApprovalAnswer": one_of(["Approval", "ToolReturn"], "type", {"approval": "Approval", "tool": "ToolReturn"}),
     }

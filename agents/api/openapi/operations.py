@@ -66,6 +66,7 @@ TAGS = {
     "models": "What agents can think with.",
     "tags": "The tags that agents have.",
     "health": "Whether the server is there.",
+    "openapi": "The description of all this.",
 }
 
 _CURSORS: Fields = {
@@ -585,6 +586,7 @@ _OPERATIONS: dict[str, Operation] = {
         description="A `feedback` of null takes it back; `tags` come on top of those that are there.",
     ),
     # The rest
+    "GET openapi.json": Operation("openapi", "This document", "object", is_public=True),
     "GET models": Operation(
         "models.list",
         "List models",

@@ -1,0 +1,66 @@
+"""A request for each operation that needs more than ids: a body that is answered well, and the query that it needs."""
+
+from typing import Any
+
+SAID = {"input": "hello"}
+SOURCE = '''
+def {name}(place: str) -> str:
+    """Tell the weather.
+
+    Args:
+        place (str): where
+    """
+    return place
+'''
+DATE = "2026-01-01T00:00:00Z"
+
+BODIES: dict[str, Any] = {
+    "agents.blocks.update": {"value": "Bo", "metadata": {"a": 1}, "tags": ["t"], "description": "who"},
+    "agents.create": {
+        "name": "Ann",
+        "model": "openai/fake-1",
+        "memory_blocks": [{"label": "human", "value": "x"}],
+        "tool_rules": [{"type": "run_first", "tool_name": "send_message"}],
+        "tags": ["t"],
+        "secrets": {"NAME": "value"},
+        "metadata": {"a": "b"},
+        "embedding": "openai/text-embedding-3-small",
+    },
+    "agents.messages.cancel": {"run_ids": []},
+    "agents.messages.create": SAID | {"client_tools": [{"name": "look", "description": "Look."}]},
+    "agents.messages.create_async": {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]},
+    "agents.messages.stream": SAID | {"stream_tokens": True},
+    "agents.passages.create": {"text": "It rains.", "tags": ["t"], "created_at": DATE, "metadata": {"a": 1}},
+    "agents.tools.update_approval": {"requires_approval": False},
+    "agents.update": {"description": "walked", "timezone": "Europe/Rome", "metadata": {"a": 1}},
+    "archives.create": {"name": "a", "description": "b"},
+    "archives.passages.create": {"text": "x", "tags": ["t"]},
+    "archives.passages.create_many": {"passages": [{"text": "x"}]},
+    "archives.update": {"name": "c"},
+    "blocks.create": {"label": "new", "value": "x", "description": "y", "tags": ["t"]},
+    "blocks.update": {"value": "y", "description": "z"},
+    "conversations.create": {"summary": "s", "description": "d"},
+    "conversations.messages.create": SAID | {"streaming": False},
+    "conversations.messages.stream": {"otid": "spoken"},
+    "conversations.update": {"summary": "s", "last_message_at": DATE},
+    "identities.create": {"identifier_key": "example", "name": "n", "identity_type": "user"},
+    "identities.properties.upsert": [{"key": "k", "value": "v", "type": "string"}],
+    "identities.update": {"name": "m", "project_id": "p"},
+    "identities.upsert": {"identifier_key": "example", "name": "n", "identity_type": "org"},
+    "messages.search": {"query": "hello", "start_date": DATE},
+    "passages.search": {"query": "rains", "tags": ["t"], "end_date": DATE},
+    "runs.messages.stream": {"starting_after": 0},
+    "steps.feedback.create": {"feedback": "positive", "tags": ["t"]},
+    "tools.create": {"source_code": SOURCE.format(name="look"), "tags": ["t"], "metadata_": {"a": 1}},
+    "tools.generate_schema": {"code": SOURCE.format(name="look")},
+    "tools.search": {"query": "weather", "tags": ["t"]},
+    "tools.update": {"description": "other", "tags": ["t"]},
+    "tools.upsert": {"source_code": SOURCE.format(name="look_again")},
+}
+
+QUERIES: dict[str, dict[str, str]] = {
+    "agents.list": {"include": "agent.secrets"},
+    "agents.passages.search": {"query": "rains"},
+    "agents.retrieve": {"include": "agent.blocks"},
+    "conversations.list": {"archive_status": "all"},
+}

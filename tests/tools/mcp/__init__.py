@@ -1,0 +1,1 @@
+"""MCP servers as real processes, good and bad, and what is made of them."""

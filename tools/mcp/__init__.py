@@ -1,0 +1,16 @@
+"""Tools of MCP servers. The `mcp` package takes a second and 60 MB to import: only tools.mcp.session does, when used."""
+
+from tools.mcp.calls import Answer, RemoteTool, call, remote_tools
+from tools.mcp.errors import Forbidden, McpError, Rejected, TimedOut, Unreachable
+
+__all__ = [
+    "Answer",
+    "Forbidden",
+    "McpError",
+    "Rejected",
+    "RemoteTool",
+    "TimedOut",
+    "Unreachable",
+    "call",
+    "remote_tools",
+]
