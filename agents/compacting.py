@@ -33,7 +33,9 @@ def compact(
         return loaded
     settings = CompactionSettings.of(turn.run.options.get("compaction_settings") or loaded.agent.compaction_settings)
     window = loaded.window
-    first = first_unsummarised(window.history, window.sizes, window.fixed, window.limit, settings, idle=wanted)
+    first = first_unsummarised(
+        window.history, window.sizes, window.fixed, window.limit, settings, least=window.first, idle=wanted
+    )
     if not first:
         return loaded
     leaving = (*([window.summary] if window.summary else []), *window.history[:first])
@@ -88,4 +90,5 @@ def _record(turn: Turn, loaded: Loaded, text: str, first: int, trigger: str) -> 
 
     stored = settled(work)
     turn.context_from, turn.compacted = None, True
+    turn.step.error_code = None  # the provider's refusal has been seen to
     turn.committed(stored, None)

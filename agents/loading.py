@@ -267,7 +267,9 @@ def _messages(turn: Turn) -> tuple[Row | None, list[Row], list[Row]]:
         rows = [Row(id, seq, role, json.loads(content), *rest) for id, seq, role, content, *rest in cursor]
     system = rows.pop(0) if rows and rows[0].role == Message.Role.SYSTEM else None
     asked = turn.answers["approval_request_id"] if turn.answers else None
-    own = [row for row in rows if row.id == asked or (row.step_id == turn.step.id and row.call_index < INPUT)]
+    said = (Message.Role.ASSISTANT, Message.Role.TOOL)
+    recorded = [row for row in rows if row.step_id == turn.step.id and row.call_index < INPUT and row.role in said]
+    own = [row for row in rows if row.id == asked] + recorded
     known = {row.id for row in own}
     return system, [row for row in rows if row.id not in known and row.role != Message.Role.APPROVAL], own
 

@@ -85,7 +85,10 @@ def nudge_row(step: Step, conversation_id: str, text: str, *, id: str, seq: int)
 def summary_row(step: Step, conversation_id: str, summary: str, stats: dict[str, Any], *, id: str, seq: int) -> Message:
     """Not searched by recall memory, which has the messages themselves."""
     content = {"summary": summary, "stats": stats}
-    return _row(step, conversation_id, id=id, seq=seq, role=Message.Role.SUMMARY, content=content, text="")
+    place = seq % 2**31  # a step may have several
+    return _row(
+        step, conversation_id, id=id, seq=seq, role=Message.Role.SUMMARY, call_index=place, content=content, text=""
+    )
 
 
 def return_row(step: Step, conversation_id: str, returned: ToolReturn, *, id: str, seq: int) -> Message:

@@ -206,8 +206,8 @@ class ResetMessages(ApiView):
             if conversation.runs.exclude(status__in=TERMINAL).exists():
                 raise Conflict("The agent is at work in this conversation. Cancel its runs, or wait for them.")
             forget(conversation)
-            conversation.context_from = conversation.next_seq
-            conversation.save(update_fields=["context_from", "updated_at"])
+            conversation.context_from, conversation.summary_seq = conversation.next_seq, None
+            conversation.save(update_fields=["context_from", "summary_seq", "updated_at"])
         return answer(state(agent, None))
 
 

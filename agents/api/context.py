@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from accounts.keys import Principal
 from agents.api.requests import flag
 from agents.api.scope import conversation, default_conversation, one, owned
-from agents.api.shapes import Shape, block_shape, memory_shape, moment
+from agents.api.shapes import Shape, block_shape, memory_shape, moment, place_in_context
 from agents.api.views import ApiView, answer
 from agents.llm.registry import context_window
 from agents.llm.tokens import estimate, estimate_message, estimate_tool
@@ -113,7 +113,7 @@ def prompt_parts(agent: Any, text: str) -> Prompt:
 
 def overview(principal: Principal, place: Conversation) -> Shape:
     agent = agent_with_belongings(place.agent_id)
-    rows = list(Message.objects.filter(context_messages(place)).order_by("seq"))
+    rows = sorted(Message.objects.filter(context_messages(place)), key=place_in_context)
     told = [row for row in rows if row.seq != 1 and row.role != Message.Role.APPROVAL]
     summary = next((row.content["summary"] for row in told if row.role == Message.Role.SUMMARY), None)
     history = tuple(said(row.role, row.content, row.name) for row in told)

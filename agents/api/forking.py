@@ -41,6 +41,7 @@ def fork(place: Conversation, message: Message | None, *, actor_id: str | None, 
         last_message_at=place.last_message_at,
         next_seq=last + 1,
         context_from=_context_from(place, last),
+        summary_seq=place.summary_seq if (place.summary_seq or 0) <= last else None,
     )
     Inbox.objects.create(conversation=made)
     _copy(place, made, last)

@@ -11,7 +11,6 @@ from agents.errors import NotServed
 _FILES = "Files and folders are not served yet."
 _SCHEDULE = "Scheduled messages are not served yet. A timer of your own that sends the message does the same."
 _AGENT_FILES = "The export and import of agents are not served yet."
-_COMPACTION = "Compaction on request is not served yet. What no longer fits the model's window leaves it by itself."
 _CLOUD = "belong to a hosted service and have no meaning on a server of your own."
 
 # Regular expressions of whole paths. Whatever has a view of its own comes before them in urls.py.
@@ -20,9 +19,7 @@ REASONS = {
     r"agents/[^/]+/files(/.+)?": _FILES,
     r"agents/[^/]+/folders(/.+)?": _FILES,
     r"agents/[^/]+/schedule(/.+)?": _SCHEDULE,
-    r"agents/[^/]+/summarize": _COMPACTION,
     r"agents/[^/]+/tools/[^/]+/run": "Tools are run by agents; running one by hand is not served yet.",
-    r"conversations/[^/]+/compact": _COMPACTION,
     r"folders(/.+)?": _FILES,
     r"templates(/.+)?": "Templates are not served yet. Create agents with the same fields instead.",
     r"environments(/.+)?": f"Environments {_CLOUD}",

@@ -5,7 +5,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from agents.api.compaction import compaction_settings
 from agents.api.shapes import AGENT_ORIGIN, BLOCK_ORIGIN
+from agents.errors import InvalidRequest
 from agents.models import Agent
 from memory.models import DEFAULT_BLOCK_LIMIT
 
@@ -69,6 +71,17 @@ class Object(serializers.JSONField):
         return data
 
 
+class Compaction(Object):
+    """`compaction_settings`."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        try:
+            return compaction_settings(super().to_internal_value(data), []) or {}
+        except InvalidRequest as error:
+            places = {str(problem["loc"][-1]): problem["msg"] for problem in error.problems}
+            raise serializers.ValidationError(places) from None
+
+
 class Rules(serializers.ListField):
     def __init__(self, **kwargs: Any):
         super().__init__(child=Object(), **kwargs)
@@ -128,7 +141,7 @@ class AgentFields(serializers.Serializer):
     enable_reasoner = serializers.BooleanField(required=False, allow_null=True)
     reasoning = serializers.BooleanField(required=False, allow_null=True)
     max_reasoning_tokens = serializers.IntegerField(required=False, allow_null=True, min_value=0)
-    compaction_settings = Object(required=False, allow_null=True)
+    compaction_settings = Compaction(required=False, allow_null=True)
     response_format = Object(required=False, allow_null=True)
     tool_rules = Rules(required=False, allow_null=True)
     tags = Tags(required=False, allow_null=True)

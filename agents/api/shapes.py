@@ -477,8 +477,12 @@ def context_ids(conversations: Collection[Conversation]) -> dict[str, list[str]]
     """The ids of the messages in context, by conversation, in the order in which the model sees them."""
     found: dict[str, list[str]] = {conversation.id: [] for conversation in conversations}
     wanted = reduce(or_, map(context_messages, conversations), Q(pk__in=[]))
-    for message_id, conversation_id in (
-        Message.objects.filter(wanted).order_by("seq").values_list("id", "conversation_id")
-    ):
-        found[conversation_id].append(message_id)
+    rows = Message.objects.filter(wanted).only("id", "conversation_id", "seq", "role")
+    for row in sorted(rows, key=place_in_context):
+        found[row.conversation_id].append(row.id)
     return found
+
+
+def place_in_context(row: Message) -> tuple[bool, bool, int]:
+    """A sort key: the system message, the summary of what has left, then everything as it was said."""
+    return row.seq != 1, row.role != Message.Role.SUMMARY, row.seq

@@ -49,14 +49,10 @@ class CompactionSettings:
 
     @classmethod
     def of(cls, given: dict[str, Any] | None) -> "CompactionSettings":
+        names = {"mode": "mode", "model": "model", "prompt": "prompt"}
+        names |= {"sliding_window_percentage": "share", "clip_chars": "clip"}
         chosen = given or {}
-        return cls(
-            mode=chosen.get("mode") or cls.mode,
-            model=chosen.get("model"),
-            prompt=chosen.get("prompt") or SUMMARIZE,
-            share=chosen.get("sliding_window_percentage") or cls.share,
-            clip=chosen.get("clip_chars") or cls.clip,
-        )
+        return cls(**{own: chosen[name] for name, own in names.items() if chosen.get(name)})
 
     @property
     def by_itself(self) -> bool:
@@ -88,17 +84,25 @@ def first_kept(history: Sequence[Message], sizes: Sequence[int], fixed: int, win
 
 
 def first_unsummarised(
-    history: Sequence[Message], sizes: Sequence[int], fixed: int, window: int, settings: CompactionSettings, idle: bool
+    history: Sequence[Message],
+    sizes: Sequence[int],
+    fixed: int,
+    window: int,
+    settings: CompactionSettings,
+    *,
+    least: int,
+    idle: bool,
 ) -> int:
     """The index of the first message that stays beside the summary; 0 when nothing can leave.
 
-    `idle`: no turn is under way, so that everything may leave.
+    least  so many have to leave
+    idle   no turn is under way, so that everything may leave
     """
     starts = [*_starts(history), *([len(history)] if idle and history else [])]
     turns = [index for index in starts if index == len(history) or _is_said(history[index])]
     if settings.everything:
         return turns[-1] if turns and turns[-1] else max(starts, default=0)
-    wanted = [index for index in starts if index >= settings.share * len(history)]
+    wanted = [index for index in starts if index >= max(settings.share * len(history), least)]
     return next((index for index in wanted if fixed + sum(sizes[index:]) <= ROOMY * window), max(wanted, default=0))
 
 

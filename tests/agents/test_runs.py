@@ -192,13 +192,27 @@ def test_a_history_that_is_too_long_for_the_model_is_shortened_and_kept_for_reca
         given.said(agent, f"question {number}")
         given.advance(agent, says(f"answer {number}"))
     run = given.said(agent, "and now?")
-    script = given.advance(agent, LLMError("context_overflow", "Too long."), says("fine"))
-    assert [len(request.messages) for request in script.asked] == [9, 3]
-    assert script.asked[1].messages[-1].content == "and now?"
+    script = given.advance(agent, LLMError("context_overflow", "Too long."), says("They asked a lot."), says("fine"))
+    summarising, last = script.asked[1:]
+    assert "question 1" in summarising.messages[0].content
+    assert "They asked a lot." in last.messages[0].content
+    assert last.messages[-1].content == "and now?"
+    assert len(last.messages) < len(script.asked[0].messages)
     assert given.ended(run) == ("completed", "end_turn", None)
-    assert len(given.transcript(agent)) == 10
     given.said(agent, "next")
-    assert len(given.advance(agent, says("yes")).asked[0].messages) == 5
+    assert len(given.advance(agent, says("yes")).asked[0].messages) == len(last.messages) + 2
+
+
+def test_without_a_summary_the_oldest_messages_leave_all_the_same():
+    agent = given.agent()
+    for number in range(4):
+        given.said(agent, f"question {number}")
+        given.advance(agent, says(f"answer {number}"))
+    run = given.said(agent, "and now?")
+    failing = (LLMError("context_overflow", "Too long."), LLMError("server_error", "Down."), says("fine"))
+    last = given.advance(agent, *failing).asked[2]
+    assert [message.content for message in last.messages] == ["question 3", "answer 3", "and now?"]
+    assert given.ended(run) == ("completed", "end_turn", None)
 
 
 def test_a_single_message_that_is_too_long_fails_the_run():

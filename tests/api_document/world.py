@@ -8,6 +8,7 @@ from agents.api.openapi.document import document
 from tests.api_document.examples import SOURCE
 from tests.live import Server, call, turn
 
+
 class World:
     """`ids` has an id for each variable of a path, and what makes another one that may be deleted."""
 

@@ -178,6 +178,11 @@ WORKS: dict[str, Call] = {
     "conversations.delete": lambda w: w.client.conversations.delete(w.new_conversation()),
     "conversations.fork": lambda w: w.client.conversations.fork(w.conversation).agent_id == w.agent,
     "conversations.list": lambda w: w.conversation and w.client.conversations.list(agent_id=w.agent),
+    "agents.messages.compact": lambda w: w.run and w.client.agents.messages.compact(w.agent).summary,
+    "conversations.messages.compact": lambda w: (
+        list(w.client.conversations.messages.create(w.conversation, input="hi"))
+        and w.client.conversations.messages.compact(w.conversation).summary
+    ),
     "conversations.messages.create": lambda w: list(w.client.conversations.messages.create(w.conversation, input="hi")),
     "conversations.messages.list": lambda w: w.client.conversations.messages.list(w.conversation).items,
     "conversations.messages.stream": lambda w: list(
@@ -236,7 +241,6 @@ NOT_SERVED: dict[str, tuple[Call, str]] = {
     "agents.folders.detach": (lambda w: w.client.agents.folders.detach("source-1", agent_id=w.agent), "folders"),
     "agents.folders.list": (lambda w: w.client.agents.folders.list(w.agent), "folders"),
     "agents.import_file": (lambda w: w.client.agents.import_file(file=FILE), "import"),
-    "agents.messages.compact": (lambda w: w.client.agents.messages.compact(w.agent), "Compaction"),
     "agents.schedule.create": (
         lambda w: w.client.agents.schedule.create(w.agent, messages=SAID, schedule=SCHEDULE),
         "timer",
@@ -245,10 +249,6 @@ NOT_SERVED: dict[str, tuple[Call, str]] = {
     "agents.schedule.list": (lambda w: w.client.agents.schedule.list(w.agent), "timer"),
     "agents.schedule.retrieve": (lambda w: w.client.agents.schedule.retrieve("x", agent_id=w.agent), "timer"),
     "agents.tools.run": (lambda w: w.client.agents.tools.run("send_message", agent_id=w.agent, args={}), "by hand"),
-    "conversations.messages.compact": (
-        lambda w: w.client.conversations.messages.compact(w.conversation),
-        "Compaction",
-    ),
     "environments.list": (lambda w: w.client.environments.list(), "hosted"),
     "environments.retrieve": (lambda w: w.client.environments.retrieve("x"), "hosted"),
     "environments.send_message": (lambda w: w.client.environments.send_message("x", messages=SAID), "hosted"),
