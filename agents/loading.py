@@ -38,8 +38,9 @@ SELECT agent.*,
          WHERE attached.agent_id = agent.id) AS block_rows,
        (SELECT jsonb_agg(jsonb_build_object(
                     'id', tool.id, 'name', tool.name, 'return_chars', tool.return_char_limit,
-                    'schema', CASE WHEN tool.source_code IS NOT NULL THEN tool.json_schema END,
-                    'metadata', CASE WHEN tool.source_code IS NOT NULL THEN tool.metadata END)
+                    'schema', CASE WHEN COALESCE(tool.source_code, tool.mcp_server_id) IS NOT NULL
+                                   THEN tool.json_schema END,
+                    'metadata', tool.metadata)
                     ORDER BY attached.id)
           FROM agents_agenttool AS attached JOIN tools_tool AS tool ON tool.id = attached.tool_id
          WHERE attached.agent_id = agent.id) AS tool_rows,

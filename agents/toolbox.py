@@ -18,7 +18,9 @@ from memory.archival import Archival
 from memory.core import CoreMemory
 from memory.models import Archive, Block
 from tools import custom, registry
-from tools.executor import ToolContext, run
+from tools.executor import ToolContext, returned, run
+from tools.mcp import call as call_remote
+from tools.mcp.sync import remote_name
 from tools.models import Tool
 from tools.spec import ToolReturn
 
@@ -71,20 +73,24 @@ class OutsideTools:
             row = next(row for row in self._agent.tool_rows if row["name"] == admitted.call.name)
             if row["schema"] is None:
                 core = CoreMemory(block_texts(self._agent.block_rows))
-                returned = _run(self._turn, self._agent, admitted, core)
+                came_back = _run(self._turn, self._agent, admitted, core)
             else:
-                returned = self._jailed(row["id"], admitted, abort)
+                came_back = self._foreign(row["id"], admitted, abort)
             faultpoint("c12")
-            return returned
+            return came_back
         finally:
             self._turn.tool_ns += time.monotonic_ns() - started
             connection.close()
 
-    def _jailed(self, tool_id: str, admitted: Admitted, abort: Abort) -> ToolReturn:
-        tool = Tool.objects.filter(id=tool_id).first()
+    def _foreign(self, tool_id: str, admitted: Admitted, abort: Abort) -> ToolReturn:
+        """A tool that is not of this server: an organization's own, or one of an MCP server."""
+        tool = Tool.objects.select_related("mcp_server").filter(id=tool_id).first()
         connection.close()
         if tool is None:
             return _gone(admitted)
+        if tool.mcp_server:
+            answer = call_remote(tool.mcp_server, remote_name(tool), admitted.arguments, abort=abort)
+            return returned(admitted.call, answer.status, answer.text, tool.return_char_limit)
         variables = agent_variables(self._agent)
         return custom.run(tool, admitted.arguments, admitted.call, self._sandbox, variables, abort)
 
