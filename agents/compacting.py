@@ -7,6 +7,7 @@ from django.db import connection, transaction
 
 from accounts.fields import clean_text, new_id
 from agents.errors import LLMError
+from agents.faultpoints import faultpoint
 from agents.loading import Loaded, load_state
 from agents.loop.compaction import CompactionSettings, Summarizer, first_unsummarised, summarised
 from agents.loop.ports import LLM, Abort
@@ -76,6 +77,7 @@ def _record(turn: Turn, loaded: Loaded, text: str, first: int, trigger: str) -> 
     numbers = turn.number(2)
 
     def work(again: bool) -> list[Message]:
+        faultpoint("c19")
         with transaction.atomic():
             if again and (stored := Message.objects.filter(id=message_id).first()):
                 return [stored]
@@ -89,6 +91,7 @@ def _record(turn: Turn, loaded: Loaded, text: str, first: int, trigger: str) -> 
             return [row]
 
     stored = settled(work)
+    faultpoint("c19")
     turn.context_from, turn.compacted = None, True
     turn.step.error_code = None  # the provider's refusal has been seen to
     turn.committed(stored, None)

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from accounts.fields import new_id
 from agents.errors import LLMError
+from agents.faultpoints import faultpoint
 from agents.loop.decision import Finished
 from agents.models import TERMINAL, Message, Run, Step, ToolAttempt
 from agents.retry import settled
@@ -47,7 +48,9 @@ def _close(turn: Turn, status: str, ending: Finished) -> None:
             turn.step.refresh_from_db(fields=["status"])
             return end(turn, status, ending, pair=True)
 
-    turn.committed(settled(work), turn.run)
+    rows = settled(work)
+    faultpoint("c15")
+    turn.committed(rows, turn.run)
 
 
 def postpone(turn: Turn, delay: float, error: LLMError) -> None:

@@ -200,6 +200,7 @@ class StepLedger:
         turn.prompt = turn.context_from = None
         if reply:
             turn.step.status = Step.Status.RESPONDED
+        faultpoint("c15")
         turn.committed(rows, turn.run if isinstance(decision, Finished) else None)
         return returns, decision
 

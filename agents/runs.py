@@ -234,6 +234,7 @@ def advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
 
 def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
     if turn.run.is_terminal:
+        faultpoint("c15")
         announce_end(outfit.wires, turn.run)
         return
     publisher = Publisher(outfit.wires, turn)
@@ -256,6 +257,7 @@ def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
 
 
 def _step(turn: Turn, outfit: Outfit, publisher: Publisher, abort: Abort) -> None:
+    faultpoint("load", turn.run.input)
     loaded = settled(lambda again: load_state(turn, outfit.context_window))
     # While the model or a tool is waited for, no connection is held: thousands of turns share a pool of twenty.
     connection.close()
@@ -282,7 +284,7 @@ class Timed:
             if self._turn.first_token_ns is None:
                 self._turn.first_token_ns = time.monotonic_ns() - started
             yield _storable(event)
-            faultpoint("c6")
+            faultpoint("c6", event)
         self._turn.llm_ns = time.monotonic_ns() - started
         faultpoint("c7")
 

@@ -1,6 +1,7 @@
 """Typed readers of environment variables. They fail loudly: the variable's name, what it held, what is expected."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar, overload
@@ -9,6 +10,7 @@ T = TypeVar("T")
 
 YES: Final = frozenset({"1", "true", "yes", "on"})
 NO: Final = frozenset({"0", "false", "no", "off"})
+HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s/@:\[\]]+)(:\d{1,5})?")
 UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -57,6 +59,11 @@ def words(name: str, default: tuple[str, ...] | Required = ()) -> tuple[str, ...
     return parsed(name, default, as_words, "words with commas between them")
 
 
+def hosts(name: str) -> tuple[str, ...]:
+    """A comma-separated list of `host` or `host:port`; an IPv6 address stands in brackets."""
+    return parsed(name, (), as_hosts, "host or host:port, with commas between them")
+
+
 @overload
 def secret(name: str, default: str | Required) -> str: ...
 @overload
@@ -101,6 +108,12 @@ def as_seconds(value: str) -> float:
     if unit and unit not in UNITS:
         raise ValueError
     return float(value.removesuffix(unit)) * UNITS.get(unit, 1.0)
+
+
+def as_hosts(value: str) -> tuple[str, ...]:
+    if not all(HOST.fullmatch(entry) for entry in as_words(value)):
+        raise ValueError
+    return as_words(value)
 
 
 def as_words(value: str) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ LLM_TOTAL_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_TOTAL_TIMEOUT", 900)
 # MCP servers: docs/mcp.md ---------------------------------------------------------------------------------------------
 
 ALLOW_MCP_STDIO = env.flag("PERDURE_ALLOW_MCP_STDIO", False)
-MCP_PRIVATE_HOSTS = list(env.words("PERDURE_MCP_PRIVATE_HOSTS"))
+MCP_PRIVATE_HOSTS = list(env.hosts("PERDURE_MCP_PRIVATE_HOSTS"))
 
 # Django ---------------------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from project import reference, views
 urlpatterns = [
     path("", views.front),
     path("favicon.ico", views.icon),
+    path("docs", reference.page),
+    path("docs/", reference.page),
     path("v1/openapi.json", reference.openapi),
     path("v1/", include("agents.api.urls")),
 ]

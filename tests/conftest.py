@@ -7,6 +7,8 @@ import pytest
 from tests import invariants
 from tests.fakellm import FakeLLM
 from tests.live import Server
+from tests.live.processes import free_port
+from tests.tools.mcp.processes import GOOD, started
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,8 +31,21 @@ def llm() -> Iterator[FakeLLM]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, llm: FakeLLM) -> Iterator[Server]:
+def mcp_port() -> int:
+    """Where the server below may reach an MCP server, should a test want one."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def mcp_url(tmp_path_factory: pytest.TempPathFactory, mcp_port: int) -> Iterator[str]:
+    with started(GOOD, "http", tmp_path_factory.mktemp("mcp") / "log", mcp_port) as address:
+        yield f"http://{address}/mcp"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, llm: FakeLLM, mcp_port: int) -> Iterator[Server]:
     """One for all journeys: what breaks a process has a server of its own. Its rows are checked at the end."""
-    with Server(tmp_path_factory.mktemp("server"), llm, workers=2) as running:
+    reachable = {"PERDURE_MCP_PRIVATE_HOSTS": f"127.0.0.1:{mcp_port}"}
+    with Server(tmp_path_factory.mktemp("server"), llm, workers=2, **reachable) as running:
         yield running
         invariants.check(running.connection)

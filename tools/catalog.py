@@ -84,7 +84,9 @@ def _of_server(organization_id: str) -> QuerySet[Tool]:
 def _by_name(organization_id: str, names: Sequence[str]) -> dict[str, Tool]:
     rows = Tool.objects.filter(organization_id=organization_id, name__in=names)
     # The server's come last, so that they win; before them the organization's own.
-    return {tool.name: tool for tool in sorted(rows, key=lambda tool: (tool.is_of_server, tool.source_code is not None))}
+    return {
+        tool.name: tool for tool in sorted(rows, key=lambda tool: (tool.is_of_server, tool.source_code is not None))
+    }
 
 
 def _row(organization_id: str, tool: registry.RegisteredTool) -> Tool:

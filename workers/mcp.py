@@ -1,5 +1,6 @@
 """Talks to MCP servers on behalf of the web processes: lists their tools, and runs one by hand."""
 
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,8 @@ from tools.mcp.asking import Question, Reply, reply, take
 from tools.mcp.sync import remote_name, sync
 from tools.models import McpServer, Tool
 
+log = logging.getLogger(__name__)
+
 
 @shared_task(name=ASK_MCP)
 def serve(ticket: str) -> None:
@@ -21,13 +24,16 @@ def serve(ticket: str) -> None:
         return
     try:
         answer = _answer(question)
+    except Exception:  # somebody waits for a reply
+        log.exception("A question to an MCP server could not be answered")
+        answer = {"status": "failed"}
     finally:
         connection.close()
     reply(settings.REDIS_URL, ticket, answer)
 
 
 def _answer(question: Question) -> Reply:
-    """{"status": success, error, connection, timeout or gone, ...}"""
+    """{"status": success, error, connection, timeout, gone or failed, ...}"""
     try:
         if question["do"] == "sync":
             return {"status": "success", "changes": asdict(sync(question["server"]))}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from django.db import Error, connection, transaction
 
+from agents.faultpoints import faultpoint
 from agents.runs import answer_overdue
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Sweeper(threading.Thread):
         while len(found) == BATCH:
             found = due(self._interval)
             for conversation_id in found:
+                faultpoint("c16")
                 self._take(conversation_id)
 
     def end(self) -> None:

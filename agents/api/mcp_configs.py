@@ -95,7 +95,7 @@ class McpServerChange(serializers.Serializer):
 
 
 def columns_of(given: dict[str, Any], before: McpServer | None, stdio_is_allowed: bool) -> dict[str, Any]:
-    """`given`: validated fields of one of the two. Raises InvalidRequest, or BadRequest for a command where it is off."""
+    """`given`: validated fields of one of the two. Raises InvalidRequest, or BadRequest where commands are off."""
     columns: dict[str, Any] = {"name": given["server_name"]} if given.get("server_name") else {}
     config = {name: value for name, value in (given.get("config") or {}).items() if value is not None}
     if not config and before:

@@ -171,7 +171,10 @@ async def _asked(question: dict[str, Any], seconds: float) -> Reply:
     async def tell(ticket: str) -> bool:
         return await in_thread(ask_mcp, ticket)
 
-    return await ask(settings.REDIS_URL, tell, question, seconds)
+    reply = await ask(settings.REDIS_URL, tell, question, seconds)
+    if reply["status"] == "failed":
+        raise NobodyAnswers("The worker that was asked has failed; its log has more of it.")
+    return reply
 
 
 def _tool(principal: Principal, mcp_server_id: str, tool_id: str) -> Tool:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
+from agents.faultpoints import faultpoint
 from agents.following import follow
 from agents.wire import Wire, wire_date
 
@@ -29,6 +30,7 @@ async def _lines(run_id: str, after: int, tokens: bool, pings: bool, greet: bool
     if greet and pings:
         yield _line(ping(run_id))
     async for event in with_silences(follow(run_id, after, tokens), PING_SECONDS):
+        faultpoint("c18")
         if event is None:
             yield _line(ping(run_id)) if pings else ": ping\n\n"
         elif event["message_type"] == "step_restarted":

@@ -28,7 +28,12 @@ class ApiView(APIView):
 
 
 def answer(body: Any, status: int = 200) -> HttpResponse:
-    """A JSON body. Of a None Django REST framework would make an empty one, which is no JSON."""
+    """A JSON body. Of a None Django REST framework would make an empty one, which is no JSON, but right for a 204.
+
+    A 204 with a body is refused by uvicorn, and what a request holds that ends like this is never given back.
+    """
+    if status == 204:
+        return Response(status=status)
     return JsonResponse(None, safe=False, status=status) if body is None else Response(body, status=status)
 
 

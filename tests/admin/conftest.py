@@ -15,6 +15,8 @@ from agents.creation import create_agent
 from agents.models import Agent, Conversation, Message, Run, Step, ToolAttempt
 from agents.runs import Offer, accept
 from memory.models import Archive, Passage
+from tools.mcp.secrets import sealed
+from tools.models import McpServer
 from workers.models import Worker
 
 HOSTILE = "<script>alert('x')</script>"
@@ -153,6 +155,13 @@ def _further_rows(organization: Organization, agent: Agent) -> None:
     agent.archives.add(archive)
     for text in (f"{organization.name} buys tea in Assam.", "The kettle whistles."):
         Passage.objects.create(organization=organization, archive=archive, text=text, created_at=timezone.now())
+    McpServer.objects.create(
+        organization=organization,
+        name=f"{organization.name} tea",
+        server_type="sse",
+        url="https://mcp.example.org/sse",
+        secrets=sealed({"auth_token": f"{organization.name}'s long secret"}, {}),
+    )
     Worker.objects.get_or_create(name="worker-1", defaults={"host": "here", "pid": 7, "slots": 1000})
 
 

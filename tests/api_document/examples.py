@@ -12,6 +12,7 @@ def {name}(place: str) -> str:
     """
     return place
 '''
+CONFIG = {"mcp_server_type": "streamable_http", "server_url": "http://127.0.0.1:9/mcp"}  # where nobody listens
 DATE = "2026-01-01T00:00:00Z"
 
 BODIES: dict[str, Any] = {
@@ -27,6 +28,7 @@ BODIES: dict[str, Any] = {
         "embedding": "openai/text-embedding-3-small",
     },
     "agents.messages.cancel": {"run_ids": []},
+    "agents.messages.compact": {"compaction_settings": {"mode": "all"}},
     "agents.messages.create": SAID | {"client_tools": [{"name": "look", "description": "Look."}]},
     "agents.messages.create_async": {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]},
     "agents.messages.stream": SAID | {"stream_tokens": True},
@@ -40,6 +42,7 @@ BODIES: dict[str, Any] = {
     "blocks.create": {"label": "new", "value": "x", "description": "y", "tags": ["t"]},
     "blocks.update": {"value": "y", "description": "z"},
     "conversations.create": {"summary": "s", "description": "d"},
+    "conversations.messages.compact": {"compaction_settings": {"mode": "all", "clip_chars": 100}},
     "conversations.messages.create": SAID | {"streaming": False},
     "conversations.messages.stream": {"otid": "spoken"},
     "conversations.update": {"summary": "s", "last_message_at": DATE},
@@ -47,6 +50,9 @@ BODIES: dict[str, Any] = {
     "identities.properties.upsert": [{"key": "k", "value": "v", "type": "string"}],
     "identities.update": {"name": "m", "project_id": "p"},
     "identities.upsert": {"identifier_key": "example", "name": "n", "identity_type": "org"},
+    "mcp_servers.create": {"server_name": "example", "config": CONFIG | {"auth_token": "secret"}},
+    "mcp_servers.tools.run": {"args": {"a": "b"}},
+    "mcp_servers.update": {"server_name": "changed", "config": CONFIG | {"custom_headers": {"X-A": "b"}}},
     "messages.search": {"query": "hello", "start_date": DATE},
     "passages.search": {"query": "rains", "tags": ["t"], "end_date": DATE},
     "runs.messages.stream": {"starting_after": 0},
@@ -56,6 +62,15 @@ BODIES: dict[str, Any] = {
     "tools.search": {"query": "weather", "tags": ["t"]},
     "tools.update": {"description": "other", "tags": ["t"]},
     "tools.upsert": {"source_code": SOURCE.format(name="look_again")},
+}
+
+# Where the example is not answered with what was asked for, because of what is not there.
+REFUSED: dict[str, int] = {
+    "agents.messages.cancel": 409,
+    "conversations.cancel": 409,
+    "mcp_servers.refresh": 502,
+    "mcp_servers.tools.retrieve": 404,
+    "mcp_servers.tools.run": 404,
 }
 
 QUERIES: dict[str, dict[str, str]] = {

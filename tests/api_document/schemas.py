@@ -17,6 +17,14 @@ def component(name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def is_fault(response: Any) -> bool:
+    """An error of the server: not one of a model or an MCP server, and not a refusal to serve something."""
+    if response.status_code < 500 or response.status_code == 501:
+        return False
+    kind = response.json().get("error", {}).get("type", "")
+    return response.status_code == 503 or not kind.startswith(("llm_", "mcp_"))
+
+
 @cache
 def _components() -> Any:
     return _closed(document()["components"])

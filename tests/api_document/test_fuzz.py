@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.openapi import from_dict
@@ -14,30 +14,33 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from agents.api.openapi.document import document
+from tests.api_document.examples import BODIES
+from tests.api_document.schemas import is_fault
 from tests.api_document.world import World, operations
 
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
+REACH_OUT = ("mcp_servers.create", "mcp_servers.update")  # to any URL that a fuzzer thinks of
 SCHEMA = from_dict(document())
 OPERATIONS = operations()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_answer_is_documented(world: World, name: str) -> None:
-    fuzz(world, name, examples=12)
+    fuzz(world, name, examples=7)
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_answer_is_documented_at_length(world: World, name: str) -> None:
-    fuzz(world, name, examples=300)
+    fuzz(world, name, examples=200)
 
 
 def fuzz(world: World, name: str, examples: int) -> None:
     method, path, _ = OPERATIONS[name]
     operation = SCHEMA[path][method]
-    valid, invalid = (operation.as_strategy(generation_mode=mode) for mode in GenerationMode)
+    options = {"body": BODIES[name]} if name in REACH_OUT else {}
+    valid, invalid = (operation.as_strategy(generation_mode=mode, **options) for mode in GenerationMode)
 
-    @seed(0)
     @settings(
         max_examples=examples,
         derandomize=True,
@@ -54,16 +57,9 @@ def fuzz(world: World, name: str, examples: int) -> None:
             base_url=world.server.web.url,
             session=world.session,
             headers={"Authorization": f"Bearer {world.server.key}"},
-            timeout=60,
+            timeout=20,
         )
         case.validate_response(response, checks=CHECKS)
-        assert is_fine(response), (case.as_curl_command(), response.text, world.server.web.tail())
+        assert not is_fault(response), (case.as_curl_command(), response.text, world.server.web.tail())
 
     ask()
-
-
-def is_fine(response: Any) -> bool:
-    """Not an error of the server: neither its own, nor of a run that failed for another reason than its model."""
-    if response.status_code < 500 or response.status_code == 501:
-        return True
-    return response.status_code != 503 and response.json().get("error", {}).get("type", "").startswith("llm_")

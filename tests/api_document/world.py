@@ -5,7 +5,7 @@ from typing import Any
 import requests
 
 from agents.api.openapi.document import document
-from tests.api_document.examples import SOURCE
+from tests.api_document.examples import CONFIG, SOURCE
 from tests.live import Server, call, turn
 
 
@@ -19,7 +19,7 @@ class World:
         self.ids: dict[str, str] = {"label": "human", "tool_name": "set_lamp"}
         self.speaker = self.agent()  # whose runs end as they should, whatever is done to the other
         self.ids["agent_id"] = self.agent()
-        for name in ("block", "tool", "archive", "identity", "conversation"):
+        for name in ("block", "tool", "archive", "identity", "conversation", "mcp_server"):
             self.ids[f"{name}_id"] = self.new(name)
         self.ids["run_id"] = self.new("run")
         self.ids["step_id"] = str(client.runs.steps.list(self.ids["run_id"]).items[0].id)
@@ -48,6 +48,9 @@ class World:
         if name == "identity":
             made: Any = self.told("POST", "/v1/identities/", identifier_key=label, name=label, identity_type="user")
             return str(made["id"])
+        if name == "mcp_server":
+            made = self.told("POST", "/v1/mcp-servers/", server_name=label, config=CONFIG)
+            return str(made["id"])
         makers = {
             "agent": self.agent,
             "block": lambda: client.blocks.create(label=label, value="x").id,
@@ -60,7 +63,7 @@ class World:
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.server.key}"} | options.pop("headers", {})
-        return self.session.request(method, self.server.web.url + path, headers=headers, timeout=60, **options)
+        return self.session.request(method, self.server.web.url + path, headers=headers, timeout=20, **options)
 
     def told(self, method: str, path: str, **body: Any) -> Any:
         response = self.send(method, path, json=body)

@@ -1,7 +1,10 @@
 """kill -9 of a web process: what it had accepted goes on, and a client that asks again is not told twice."""
 
 import signal
+from collections.abc import Iterable
+from typing import Any
 
+import httpx
 import pytest
 from letta_client import APIConnectionError
 
@@ -52,6 +55,34 @@ def test_while_clients_follow(server: Server) -> None:
     for run, before in zip(runs, seen, strict=True):
         rest = list(server.client().runs.messages.stream(run, starting_after=before[-1].seq_id))
         assert followed(before + rest) == followed(list(server.client().runs.messages.stream(run)))
+
+
+@pytest.mark.parametrize("passing", [1, 4, 11])
+def test_in_the_middle_of_a_stream(server: Server, passing: int) -> None:
+    """The client takes it up behind its last number, at another web process, and has every event exactly once."""
+    agent = server.agent("core_memory_append", memory_blocks=[{"label": "human", "value": ""}])
+    note = call("core_memory_append", label="human", content="x")
+    text = turn(f"!delay 0.05\n!say {SPOKEN[0]}\n{note}", f"!delay 0.05\n!say {SPOKEN[1]}")
+    web = server.add_web(PERDURE_FAULT=f"c18:kill:{passing}")
+    stream = server.client(web, max_retries=0).agents.messages.stream(agent, input=text, stream_tokens=True)
+    seen = until_cut(stream)
+    assert web.wait() == -signal.SIGKILL
+    run, last = seen[0].run_id, max((event.seq_id or 0 for event in seen), default=0)
+    rest = list(server.client().runs.messages.stream(run, starting_after=last))
+    whole = followed(seen + rest)
+    assert [text for kind, text in whole if kind == "assistant_message"] == SPOKEN
+    assert whole == followed(list(server.client().runs.messages.stream(run)))
+
+
+SPOKEN = ["I will remember this for you, word by word.", "There you are, it is done, and well done."]
+
+
+def until_cut(stream: Iterable[Any]) -> list[Any]:
+    """What came before the connection broke, which it must."""
+    seen: list[Any] = []
+    with pytest.raises(httpx.TransportError):
+        seen.extend(stream)
+    return seen
 
 
 def count(server: Server, agent_id: str) -> int:

@@ -83,6 +83,75 @@ def test_between_two_tools(server: Server, folder: Path) -> None:
     assert len(lines(folder / "lit")) == 1
 
 
+@pytest.mark.parametrize("point", ["c8", "c12"])
+def test_a_call_that_was_only_planned(server: Server, folder: Path, point: str) -> None:
+    """The worker died before the second call's intent (c9): it is run for the first time."""
+    both = f"{call('set_lamp', folder=folder)}\n{call('ring_bell', folder=folder)}"
+    agent = server.agent("set_lamp", "ring_bell")
+    with server.paused():
+        doomed = server.add_worker(PERDURE_FAULT=f"{point}:kill")
+        run = server.send(agent, turn(both, "!say done"))
+        assert doomed.wait() == -signal.SIGKILL
+        assert attempts(server, run) == ["started", "planned"]
+    server.await_end(run)
+    assert server.transcript(agent)[2:] == ["tool: The lamp is on.", "tool: The bell has rung.", "assistant: done"]
+    assert attempts(server, run) == ["interrupted", "succeeded", "succeeded"]
+    assert len(lines(folder / "rung")) == 1
+
+
+@pytest.mark.parametrize(("passing", "moved"), [(1, False), (2, True)])
+def test_around_the_commit_of_a_summary(server: Server, passing: int, moved: bool) -> None:
+    """It is there, and what it sums up has left the context; or neither. There is one in the end."""
+    agent = nearly_full(server)
+    run, at_death = dies_when_full(server, agent, f"c19:kill:{passing}")
+    assert at_death == (moved, ["user", *["summary"] * moved])
+    assert server.await_end(run)["status"] == "completed"
+    assert context_from(server, agent) > WHOLE
+    assert roles(server, agent) == ["system", *["user", "assistant"] * 2, "user", "summary", "assistant"]
+
+
+@pytest.mark.parametrize(("point", "moved"), [("fence", False), ("c15", True)])
+def test_around_the_commit_that_moves_the_context(server: Server, point: str, moved: bool) -> None:
+    """Without a summary, what leaves the context leaves it together with the new answer."""
+    agent = nearly_full(server)
+    server.llm.script(match="Conversation:", status=400, repeat=2 - moved)
+    run, at_death = dies_when_full(server, agent, f"{point}:kill")
+    assert at_death == (moved, ["user", *["assistant"] * moved])
+    assert server.await_end(run)["status"] == "completed"
+    assert context_from(server, agent) > WHOLE
+    assert roles(server, agent) == ["system", *["user", "assistant"] * 3]
+
+
+WHOLE = 2  # the context begins behind the system message
+FULL = "word " * 700 + "\n!say taken in"
+
+
+def nearly_full(server: Server) -> str:
+    """An agent whose window has no room for another such message."""
+    agent = server.agent(system="You listen.", context_window_limit=2_500)
+    for _ in range(2):
+        server.client().agents.messages.create(agent, input=FULL)
+    return agent
+
+
+def dies_when_full(server: Server, agent: str, fault: str) -> tuple[str, tuple[bool, list[str]]]:
+    """One more message, and a worker that is killed over it: the run; whether the context had moved then, and whose
+    messages there were since."""
+    with server.paused():
+        doomed = server.add_worker(PERDURE_FAULT=fault)
+        run = server.send(agent, FULL)
+        assert doomed.wait() == -signal.SIGKILL
+        return run, (context_from(server, agent) > WHOLE, roles(server, agent)[5:])
+
+
+def context_from(server: Server, agent: str) -> int:
+    return int(server.sql("SELECT context_from FROM agents_conversation WHERE agent_id = %s", agent)[0][0])
+
+
+def roles(server: Server, agent: str) -> list[str]:
+    return [row[0] for row in server.sql("SELECT role FROM agents_message WHERE agent_id = %s ORDER BY seq", agent)]
+
+
 @pytest.mark.parametrize("point", ["fence", "c13"])
 def test_a_memory_is_written_once(server: Server, point: str) -> None:
     agent = server.agent("core_memory_append", memory_blocks=[{"label": "human", "value": "Ann."}])

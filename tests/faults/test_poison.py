@@ -1,5 +1,7 @@
 """Input that ends every worker that takes it up, and workers whose clock is wrong."""
 
+import signal
+
 import pytest
 
 from agents.loop.step import INTERRUPTED
@@ -32,6 +34,25 @@ def test_a_tool_that_ends_every_worker(server: Server) -> None:
     assert victims == 3
     assert server.await_end(after)["status"] == "completed"
     assert server.transcript(agent)[-2:] == ["user: after", "assistant: ok: after"]
+
+
+@pytest.mark.parametrize("point", ["load", "c6"])
+def test_a_text_that_ends_whoever_reads_it(server: Server, point: str) -> None:
+    """As it is loaded, or as it comes from the model. Three workers try; then it is given up and the talk goes on."""
+    agent = server.agent()
+    deadly = {"PERDURE_FAULT": f"{point}:kill", "PERDURE_FAULT_TEXT": "hemlock"}
+    with server.paused():
+        workers = [server.start_worker(**deadly) for _ in range(4)]
+        poison, after = server.send(agent, "hemlock"), server.send(agent, "water")
+        ended = server.await_end(poison, 60)
+        assert (ended["status"], ended["stop_reason"], ended["error_code"]) == ("failed", "error", "worker_lost")
+        assert server.await_end(after)["status"] == "completed"
+        assert sorted(worker.exit_code or 0 for worker in workers) == [-signal.SIGKILL] * 3 + [0]
+    assert server.transcript(agent) == ["user: hemlock", "user: water", "assistant: ok: water"]
+    told = [message.content for message in server.client().agents.messages.list(agent, order="asc").items[1:]]
+    assert told == ["hemlock", "water", "ok: water"]
+    assert server.web.is_alive
+    next(worker for worker in workers if worker.is_alive).kill()
 
 
 @pytest.mark.parametrize("seconds", [HOUR, -HOUR], ids=["ahead", "behind"])

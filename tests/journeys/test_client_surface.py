@@ -48,6 +48,7 @@ class World:
     """A client, and one of everything to point at. What a call deletes or detaches, it makes itself."""
 
     server: Server
+    mcp_url: str
 
     @cached_property
     def client(self) -> Letta:
@@ -90,6 +91,18 @@ class World:
         made: Any = self.client.post("/v1/identities/", body=body, cast_to=object)
         return str(made["id"])
 
+    @cached_property
+    def mcp_server(self) -> str:
+        return self.new_mcp_server("walked")
+
+    @cached_property
+    def mcp_tool(self) -> str:
+        return next(str(t.id) for t in self.client.mcp_servers.tools.list(self.mcp_server) if t.name == "add")
+
+    def new_mcp_server(self, name: str) -> str:
+        made = self.client.mcp_servers.create(config={"server_url": self.mcp_url}, server_name=name)
+        return str(made.id)
+
     def passage(self) -> str:
         return str(self.client.agents.passages.create(self.agent, text="It rains.")[0].id)
 
@@ -101,8 +114,8 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(server: Server) -> World:
-    return World(server)
+def world(server: Server, mcp_url: str) -> World:
+    return World(server, mcp_url)
 
 
 Call = Callable[[World], Any]
@@ -191,6 +204,24 @@ WORKS: dict[str, Call] = {
     "conversations.recompile": lambda w: w.client.conversations.recompile(w.conversation, dry_run=True),
     "conversations.retrieve": lambda w: w.client.conversations.retrieve(w.conversation).id == w.conversation,
     "conversations.update": lambda w: w.client.conversations.update(w.new_conversation(), archived=True).archived,
+    "mcp_servers.create": lambda w: w.new_mcp_server("created"),
+    "mcp_servers.delete": lambda w: w.client.mcp_servers.delete(w.new_mcp_server("deleted")) is None,
+    "mcp_servers.list": lambda w: w.mcp_server in {server.id for server in w.client.mcp_servers.list()},
+    "mcp_servers.refresh": lambda w: w.client.mcp_servers.refresh(w.mcp_server),
+    "mcp_servers.retrieve": lambda w: w.client.mcp_servers.retrieve(w.mcp_server).server_name == "walked",
+    "mcp_servers.tools.list": lambda w: w.client.mcp_servers.tools.list(w.mcp_server),
+    "mcp_servers.tools.retrieve": lambda w: (
+        w.client.mcp_servers.tools.retrieve(w.mcp_tool, mcp_server_id=w.mcp_server).tool_type == "external_mcp"
+    ),
+    "mcp_servers.tools.run": lambda w: (
+        w.client.mcp_servers.tools.run(w.mcp_tool, mcp_server_id=w.mcp_server, args={"a": 1}).func_return == 2
+    ),
+    "mcp_servers.update": lambda w: (
+        w.client.mcp_servers.update(
+            w.new_mcp_server("former"), config={"server_url": w.mcp_url}, server_name="updated"
+        ).server_name
+        == "updated"
+    ),
     "messages.list": lambda w: w.run and w.client.messages.list(),
     "messages.retrieve": lambda w: w.client.messages.retrieve(str(w.client.agents.messages.list(w.agent).items[0].id)),
     "messages.search": lambda w: w.run and w.client.messages.search(query="hello"),
@@ -223,7 +254,6 @@ WORKS: dict[str, Call] = {
 }
 
 FILE = ("agent.af", io.BytesIO(b"{}"))
-MCP: Any = {"mcp_server_type": "stdio", "command": "x", "args": []}
 SCHEDULE: Any = {"type": "one-time", "scheduled_at": 0}
 SAID: Any = [{"role": "user", "content": "hi"}]
 
@@ -262,15 +292,6 @@ NOT_SERVED: dict[str, tuple[Call, str]] = {
     "folders.list": (lambda w: w.client.folders.list(), "folders"),
     "folders.retrieve": (lambda w: w.client.folders.retrieve("source-1"), "folders"),
     "folders.update": (lambda w: w.client.folders.update("source-1", name="y"), "folders"),
-    "mcp_servers.create": (lambda w: w.client.mcp_servers.create(config=MCP, server_name="x"), "MCP"),
-    "mcp_servers.delete": (lambda w: w.client.mcp_servers.delete("x"), "MCP"),
-    "mcp_servers.list": (lambda w: w.client.mcp_servers.list(), "MCP"),
-    "mcp_servers.refresh": (lambda w: w.client.mcp_servers.refresh("x"), "MCP"),
-    "mcp_servers.retrieve": (lambda w: w.client.mcp_servers.retrieve("x"), "MCP"),
-    "mcp_servers.tools.list": (lambda w: w.client.mcp_servers.tools.list("x"), "MCP"),
-    "mcp_servers.tools.retrieve": (lambda w: w.client.mcp_servers.tools.retrieve("t", mcp_server_id="x"), "MCP"),
-    "mcp_servers.tools.run": (lambda w: w.client.mcp_servers.tools.run("t", mcp_server_id="x"), "MCP"),
-    "mcp_servers.update": (lambda w: w.client.mcp_servers.update("x", config=MCP), "MCP"),
     "templates.agents.create": (lambda w: w.client.templates.agents.create("x:1"), "Templates"),
     "templates.create": (lambda w: w.client.templates.create(agent_id=w.agent, type="agent"), "Templates"),
     "templates.delete": (lambda w: w.client.templates.delete("x"), "Templates"),

@@ -81,10 +81,14 @@ def target_of(server: McpServer) -> Target:
     kind: Kind = server.server_type  # type: ignore[assignment]  # a choice of the column
     if kind == "stdio":
         if not settings.ALLOW_MCP_STDIO:
-            raise Forbidden("MCP servers that are commands are off here. An admin can allow them: PERDURE_ALLOW_MCP_STDIO=1")
+            raise Forbidden(
+                "MCP servers that are commands are off here. An admin can allow them: PERDURE_ALLOW_MCP_STDIO=1"
+            )
         env = opened(server.secrets, "env:")
         return Target(kind, command=server.command, args=tuple(server.args), env=env)
     headers = opened(server.secrets, "header:")
     if token := opened(server.secrets, "auth_token").get(""):
-        headers[server.auth_header or "Authorization"] = token
+        name = server.auth_header or "Authorization"
+        bare = name.lower() == "authorization" and " " not in token
+        headers[name] = f"Bearer {token}" if bare else token
     return Target(kind, url=server.url, headers=headers, private=tuple(settings.MCP_PRIVATE_HOSTS))

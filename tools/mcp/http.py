@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import cache
 from typing import Any
 
@@ -59,12 +59,13 @@ class Watched(httpx2.AsyncBaseTransport):
 
     trouble   of the network, of the last request; None where there was none
     status    that the last request was refused with; None where it was not
+    give_up   called when there is something of either; None for a transport that tells who waits by itself
     """
 
-    def __init__(self, target: Target):
+    def __init__(self, target: Target, give_up: Callable[[], None] | None = None):
         self.trouble: str | None = None
         self.status: int | None = None
-        self._is_stream = target.kind == "sse"
+        self._give_up = give_up
         self._left = ANSWER_LIMIT
         self._inner = httpx2.AsyncHTTPTransport(verify=_tls())
         # There is no argument for the network backend.
@@ -72,23 +73,28 @@ class Watched(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         # The other requests are a stream that a server need not offer, and the good-bye.
-        counts = request.method == "POST" or self._is_stream
+        counts = request.method == "POST" or self._give_up is not None
         try:
             response = await self._inner.handle_async_request(request)
             if response.headers.get("content-encoding", "identity").lower() != "identity":
                 raise httpx2.DecodingError("The answer is compressed, which was not asked for.")
         except Exception as error:
             if counts:
-                self.trouble = reason(error)
+                self.note(reason(error))
             raise
         if counts:
-            self.trouble, self.status = None, response.status_code if response.status_code >= 300 else None
+            self.note(None, response.status_code if response.status_code >= 300 else None)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = _Counted(response.stream, self)
         return response
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+    def note(self, trouble: str | None, status: int | None = None) -> None:
+        self.trouble, self.status = trouble, status
+        if self._give_up and (trouble or status):
+            self._give_up()
 
     def count(self, part: bytes) -> None:
         self._left -= len(part)
@@ -107,7 +113,7 @@ class _Counted(httpx2.AsyncByteStream):
                 self._watched.count(part)
                 yield part
         except httpx2.TransportError as error:
-            self._watched.trouble = reason(error)
+            self._watched.note(reason(error))
             raise
 
     async def aclose(self) -> None:

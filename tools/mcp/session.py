@@ -19,6 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import (
     CONNECTION_CLOSED,
     HEADER_MISMATCH,
+    PARSE_ERROR,
     CallToolRequest,
     CallToolRequestParams,
     CallToolResult,
@@ -37,7 +38,10 @@ START_SECONDS = 30.0  # for a command, which may have to be fetched first
 CLOSING_SECONDS = 5.0
 MAX_TOOLS = 500
 MAX_PAGES = 50
+MAX_WORDS = 2000  # characters of an error's text
 
+# What the package itself says in the server's name; of some codes only the text tells whose they are.
+_OF_TRANSPORT = ("Unexpected content type", "Redirect to")
 _GENERIC = ("Server returned an error response", "Not Found", "Session terminated", "Connection closed")
 
 T = TypeVar("T")
@@ -126,7 +130,7 @@ class _Session(Generic[T]):
     async def run(self) -> None:
         if self.result.done():
             return  # stopped before it began
-        peer = _Peer(self._target)
+        peer = _Peer(self._target, self._cancel)
         try:
             with anyio.CancelScope() as self._scope:
                 self._allow(self._connecting)
@@ -138,7 +142,7 @@ class _Session(Generic[T]):
         except Exception as error:  # what a server does wrong may come as anything, in groups too
             self._fail(peer.told(error, self._is_connected))
         finally:
-            self._fail(self._too_late())
+            self._fail(peer.broken() or self._too_late())
 
     def _cancel(self) -> None:
         if self._scope is not None:
@@ -166,10 +170,11 @@ class _Session(Generic[T]):
 class _Peer:
     """The other side of a session, by its kind of transport, and what is known of what went wrong there."""
 
-    def __init__(self, target: Target):
+    def __init__(self, target: Target, give_up: Callable[[], None]):
         self._target = target
         self._command = Command(target)
-        self._watched = Watched(target)
+        # Who waits for an event is not told by the package that no more will come.
+        self._watched = Watched(target, give_up if target.kind == "sse" else None)
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[Client]:
@@ -185,26 +190,35 @@ class _Peer:
             return error
         if self._watched.trouble:
             return Unreachable(self._watched.trouble)
+        if isinstance(error, ValidationError) or (isinstance(error, MCPError) and error.code == PARSE_ERROR):
+            return Unreachable("What it answers is not MCP.")
         if isinstance(error, MCPError) and error.message not in _GENERIC:
-            # Of two codes that are the same, this side's own and the server's, the text tells.
-            is_theirs = is_connected and error.code != CONNECTION_CLOSED
-            return Rejected(error.message) if is_theirs else Unreachable(error.message)
+            is_theirs = is_connected and error.code != CONNECTION_CLOSED and not error.message.startswith(_OF_TRANSPORT)
+            words = error.message[:MAX_WORDS]
+            return Rejected(words) if is_theirs else Unreachable(words)
         if isinstance(error, httpx2.HTTPStatusError):
             return _refused(error.response.status_code)
         if self._watched.status:
             return _refused(self._watched.status)
-        if isinstance(error, ValidationError):
-            return Unreachable("What it answers is not MCP.")
         complaint = f" It said: {self._command.complaint.strip()}" if self._command.complaint else ""
-        return Unreachable(f"{error or type(error).__name__}.{complaint}")
+        return Unreachable(f"{str(error)[:MAX_WORDS] or type(error).__name__}.{complaint}")
+
+    def broken(self) -> McpError | None:
+        """What ended the session before its time was over."""
+        if self._watched.trouble:
+            return Unreachable(self._watched.trouble)
+        return _refused(self._watched.status) if self._watched.status else None
 
     def _streams(self) -> Any:
         target = self._target
         if target.kind == "stdio":
             return self._command.streams()
         if target.kind == "sse":
-            return sse_client(target.url, httpx_client_factory=lambda **_: client(target, self._watched))
+            return sse_client(target.url, httpx_client_factory=self._client)
         return self._over_http()
+
+    def _client(self, *_: Any, **__: Any) -> httpx2.AsyncClient:
+        return client(self._target, self._watched)
 
     @asynccontextmanager
     async def _over_http(self) -> AsyncIterator[Any]:

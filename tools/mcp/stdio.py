@@ -21,6 +21,7 @@ from tools.mcp.http import ANSWER_LIMIT
 from tools.mcp.targets import Target
 
 GRACE_SECONDS = 2.0
+_LOOK_SECONDS = 0.1
 _TAIL = 1000  # characters of its complaints that are told
 
 
@@ -42,6 +43,7 @@ class Command:
                 tasks.start_soon(self._read, process, to_session)
                 tasks.start_soon(self._write, process, outgoing)
                 tasks.start_soon(self._hear, process)
+                tasks.start_soon(_close_when_over, process, to_session)
                 yield received, to_send
                 tasks.cancel_scope.cancel()
         finally:
@@ -58,7 +60,9 @@ class Command:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            raise Unreachable(f"{target.command} cannot be started: {getattr(error, 'strerror', None) or error}") from None
+            raise Unreachable(
+                f"{target.command} cannot be started: {getattr(error, 'strerror', None) or error}"
+            ) from None
 
     async def _read(self, process: anyio.abc.Process, messages: Any) -> None:
         """Its end, or too much of it, is the end of the session: requests under way fail."""
@@ -88,6 +92,14 @@ class Command:
                 self.complaint = (self.complaint + heard)[-_TAIL:]
 
 
+async def _close_when_over(process: anyio.abc.Process, messages: Any) -> None:
+    """Its pipes do not tell: a child of it may hold them open. What it wrote at last may still be on its way."""
+    while process.returncode is None:
+        await anyio.sleep(_LOOK_SECONDS)
+    await anyio.sleep(_LOOK_SECONDS)
+    await messages.aclose()
+
+
 def _message(line: bytes) -> SessionMessage | Exception:
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
@@ -96,7 +108,7 @@ def _message(line: bytes) -> SessionMessage | Exception:
 
 
 async def _end(process: anyio.abc.Process) -> None:
-    """As the protocol wants it: its input ends, then it has a while. What is left of it then is killed, children too."""
+    """As the protocol wants it: its input ends, then it has a while. What is then left is killed, children too."""
     assert process.stdin
     with suppress(OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         await process.stdin.aclose()

@@ -42,14 +42,16 @@ def apply(server: McpServer, listed: Sequence[RemoteTool]) -> Changes:
     """Raises Unreachable if the registration is no longer the one that was asked."""
     if _as_it_was(server).select_for_update(no_key=True).first() is None:
         raise Unreachable("The registration was changed meanwhile. Refresh it again.")
-    wanted = {remote.name: remote for remote in reversed(listed)}  # of two of one name, the first
+    wanted: dict[str, RemoteTool] = {}
+    for remote in listed:
+        wanted.setdefault(remote.name, remote)
     rows = {remote_name(tool): tool for tool in server.tools.all()}
     changes = Changes()
     for name in [name for name in rows if name not in wanted]:
         gone = rows.pop(name)
         changes.deleted.append(gone.name)
         gone.delete()
-    for remote in reversed(wanted.values()):
+    for remote in wanted.values():
         if (tool := rows.get(remote.name)) is None:
             rows[remote.name] = _added(server, remote, [row.name for row in rows.values()])
             changes.added.append(rows[remote.name].name)

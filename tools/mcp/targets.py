@@ -65,9 +65,7 @@ def check_addresses(host: str, port: int, addresses: Iterable[str], private: Ite
     if is_private(host, port, private):
         return
     if not all(is_public(ipaddress.ip_address(address.split("%")[0])) for address in addresses):
-        raise Forbidden(
-            f"{host} is no public address. An admin can allow it: PERDURE_MCP_PRIVATE_HOSTS={host}:{port}"
-        )
+        raise Forbidden(f"{host} is no public address. An admin can allow it: PERDURE_MCP_PRIVATE_HOSTS={host}:{port}")
 
 
 def is_private(host: str, port: int, private: Iterable[str]) -> bool:

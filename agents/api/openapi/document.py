@@ -11,6 +11,18 @@ from agents.api.openapi.routes import EITHER_FORM, routes
 
 KEY = {"type": "http", "scheme": "bearer", "description": "An API key. The admin issues them; so does `./perdure up`."}
 
+# What is asked for by a serializer has no words of its own; what is told in its place has.
+LIKE = {
+    "NewAgent": "AgentState",
+    "PatchedAgentFields": "AgentState",
+    "BlockFields": "Block",
+    "PatchedBlockFields": "Block",
+    "ToolFields": "Tool",
+    "PatchedToolChange": "Tool",
+    "IdentityFields": "Identity",
+    "PatchedIdentityFields": "Identity",
+}
+
 _building = threading.Lock()
 
 
@@ -27,6 +39,8 @@ def _built() -> Schema:
     made: Schema = Generator().get_schema(public=True)
     components = made["components"]
     components["schemas"] |= objects.components() | requests.components() | errors.components()
+    for asked, told in LIKE.items():
+        requests.describe(components["schemas"][asked], components["schemas"][told])
     components["schemas"] = dict(sorted(components["schemas"].items()))
     components["responses"] = errors.responses()
     components["securitySchemes"] = {"key": KEY}

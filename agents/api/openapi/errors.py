@@ -18,8 +18,8 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
     ),
     "ModelError": ("The run has failed at its model.", {"error": "ErrorDetail", "run_id": "run-id"}),
     "ErrorDetail": ("What is wrong.", {"type": "text", "message": "text", "detail": "text?"}),
-    "NotServed": (
-        "Part of the API that this server does not serve, and why.",
+    "TypedError": (
+        "What is wrong, and of what kind it is.",
         {"detail": "text", "error": "ErrorDetail"},
     ),
 }
@@ -30,11 +30,13 @@ RESPONSES: dict[int, tuple[str, str, str]] = {
     401: ("Unauthenticated", "There is no key, or no valid one.", "Error"),
     404: ("NotFound", "There is no such thing, or not in this organization.", "Error"),
     405: ("MethodNotAllowed", "The path has no such method.", "Error"),
+    408: ("TooSlow", "The MCP server did not answer in time.", "Error"),
     409: ("Conflict", "Something else stands in the way; the same request will not help.", "Conflict"),
     415: ("UnsupportedMediaType", "The body is not JSON.", "Error"),
     422: ("Invalid", "The request has faults.", "Invalid"),
     500: ("ServerError", "The fault is the server's; the log has more of it.", "Error"),
-    501: ("NotServed", "This server does not serve what was asked for.", "NotServed"),
+    501: ("NotServed", "This server does not serve what was asked for.", "TypedError"),
+    502: ("NoAnswer", "The MCP server does not answer as it should.", "TypedError"),
     503: ("Unavailable", "The database cannot be reached at the moment.", "Error"),
 }
 

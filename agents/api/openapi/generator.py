@@ -1,7 +1,7 @@
 """drf-spectacular, told by our table instead of decorators on the views. Imported when the document is built."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
@@ -77,8 +77,11 @@ class TableSchema(AutoSchema):
     def get_auth(self) -> list[Schema]:
         return [] if self.said.is_public else [{"key": []}]
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
-        path = [_parameter(name, _PATH_TYPES.get(name, f"{name.removesuffix('_id')}-id"), "path") for name in _names(self.path)]
+    def get_override_parameters(self) -> list[Any]:
+        path = [
+            _parameter(name, _PATH_TYPES.get(name, f"{name.removesuffix('_id')}-id"), "path")
+            for name in _names(self.path)
+        ]
         return path + [_parameter(name, notation, "query") for name, notation in self.said.query.items()]
 
     def get_request_serializer(self) -> Any:
@@ -98,6 +101,7 @@ class TableSchema(AutoSchema):
 
 class ObjectField(OpenApiSerializerFieldExtension):
     target_class = "agents.api.serializers.Object"
+    match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> Schema:
         return {"type": "object"}
@@ -120,7 +124,7 @@ class RulesField(OpenApiSerializerFieldExtension):
 _PATH_TYPES = {
     "label": "text - may have slashes",
     "tool_name": "text",
-    "conversation_id": "text - `conv-<uuid4>`; or an agent's id for its own thread, or `default` and `agent_id` beside it",
+    "conversation_id": "text - `conv-<uuid4>`; for an agent's own thread its id, or `default` with `agent_id`",
 }
 
 
@@ -128,7 +132,7 @@ def _names(path: str) -> list[str]:
     return [part[1:-1] for part in path.split("/") if part.startswith("{")]
 
 
-def _parameter(name: str, notation: str, place: str) -> OpenApiParameter:
+def _parameter(name: str, notation: str, place: Literal["path", "query"]) -> OpenApiParameter:
     schema = schema_of(notation)
     return OpenApiParameter(
         name=name.removesuffix("?"),
@@ -157,4 +161,4 @@ def _class_view(route: Route) -> Callable[..., Any]:
         raise NotImplementedError
 
     methods = {method.lower(): described for method in methods_at(route.path)}
-    return type("Function", (APIView,), methods).as_view()  # type: ignore[attr-defined, no-any-return]
+    return type("Function", (APIView,), methods).as_view()  # type: ignore[attr-defined]

@@ -3,6 +3,17 @@
 from agents.api.openapi.notation import Fields, Schema, object_of, one_of, ref, schema_of
 from agents.api.serializers import RULE_TYPES
 from agents.models import Agent
+from tools.models import Tool
+
+_REGISTERED: Fields = {
+    "organization_id": "org-id",
+    "health": "'unknown' | 'healthy' | 'failing'",
+    "health_error": "text?",
+    "checked_at": "time?",
+    "synced_at": "time?",
+    "created_by_id": "text?",
+    "last_updated_by_id": "text?",
+}
 
 # name: (what it is, fields)
 OBJECTS: dict[str, tuple[str, Fields]] = {
@@ -195,6 +206,61 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "fts_rank": "int? - counts from 1",
             "vector_rank": "int?",
             "combined_score": "number",
+        },
+    ),
+    "ToolExecutionResult": (
+        "What a tool that was run by hand has returned.",
+        {
+            "status": "'success' | 'error'",
+            "func_return": "any",
+            "agent_state": "null",
+            "stdout": "[text]",
+            "stderr": "[text]",
+            "sandbox_config_fingerprint": "text?",
+        },
+    ),
+    "ToolChanges": (
+        "How an MCP server's tools have changed, by their names.",
+        {"added": "[text]", "updated": "[text]", "deleted": "[text]"},
+    ),
+    "McpNetworkServer": (
+        "An MCP server that is reached by its URL. Of secrets only the ends are told.",
+        {
+            "id": "mcp_server-id",
+            "server_name": "text",
+            "mcp_server_type": "'streamable_http' | 'sse'",
+            **_REGISTERED,
+            "server_url": "text",
+            "auth_header": "text?",
+            "auth_token": "text?",
+            "custom_headers": "{text}?",
+        },
+    ),
+    "McpCommandServer": (
+        "An MCP server that is a command, run by the workers. Of secrets only the ends are told.",
+        {
+            "id": "mcp_server-id",
+            "server_name": "text",
+            "mcp_server_type": "'stdio'",
+            **_REGISTERED,
+            "command": "text",
+            "args": "[text]",
+            "env": "{text}?",
+        },
+    ),
+    "Compacted": (
+        "What has left the context window was summarised.",
+        {"summary": "text", "num_messages_before": "int", "num_messages_after": "int"},
+    ),
+    "CompactionStats": (
+        "What a compaction did.",
+        {
+            "trigger": "text",
+            "context_tokens_before": "int?",
+            "context_tokens_after": "int?",
+            "context_window": "int",
+            "messages_count_before": "int",
+            "messages_count_after": "int",
         },
     ),
     "Archive": (
@@ -626,11 +692,25 @@ MESSAGES: dict[str, tuple[str, str, Fields]] = {
             "reason": "text?",
         },
     ),
+    "summary_message": (
+        "SummaryMessage",
+        "What has left the context window, in short. Only for who asks with `include_compaction_messages`.",
+        {"summary": "text", "compaction_stats": "CompactionStats?"},
+    ),
+    "event_message": (
+        "EventMessage",
+        "The context window was compacted. Only for who asks with `include_compaction_messages`.",
+        {"event_type": "'compaction'", "event_data": "object"},
+    ),
 }
 
 # What a stream has beside messages.
 EVENTS: dict[str, tuple[str, str, Fields]] = {
-    "ping": ("Ping", "Nothing has happened for a while; the first one tells the run's id.", {**_ENVELOPE, "id": "text"}),
+    "ping": (
+        "Ping",
+        "Nothing has happened for a while; the first one tells the run's id.",
+        {**_ENVELOPE, "id": "text"},
+    ),
     "stop_reason": (
         "StopReasonEvent",
         "Why the agent stopped.",
@@ -659,7 +739,7 @@ STOP_REASONS = (
     *("requires_approval", "context_window_overflow_in_system_prompt"),
 )
 
-TOOL_TYPES = ("custom", "letta_core", "letta_memory_core", "letta_sleeptime_core")
+MCP_SERVERS = {"streamable_http": "McpNetworkServer", "sse": "McpNetworkServer", "stdio": "McpCommandServer"}
 OPEN = ("ModelSettings",)
 RULE = "When a tool may, must or must not be called; the fields of its own depend on the type."
 
@@ -677,7 +757,9 @@ def _server_sent() -> Schema:
         },
         "An event of a stream, the fields of which are lines: `data: {...}`.",
     )
-    event["properties"]["data"] |= {"contentMediaType": "application/json", "contentSchema": ref("StreamEvent")}
+    inside = {"type": "string", "contentMediaType": "application/json", "contentSchema": ref("StreamEvent")}
+    words = event["properties"]["data"]["description"]
+    event["properties"]["data"] = {"anyOf": [schema_of("'[DONE]'"), inside], "description": words}
     return event
 
 
@@ -694,12 +776,15 @@ def components() -> dict[str, Schema]:
         "Message": {"description": "A message, of one of its kinds."}
         | one_of(list(messages.values()), "message_type", messages),
         "ServerSentEvent": _server_sent(),
+        "McpServer": one_of(["McpNetworkServer", "McpCommandServer"], "mcp_server_type", MCP_SERVERS),
         "StreamEvent": {"description": "What happens in a run."}
         | one_of(list(events.values()), "message_type", events),
         "AgentType": _words(Agent.Type.values, "What an agent's turns are like."),
         "StopReasonType": _words(STOP_REASONS, "Why an agent stops."),
-        "ToolType": _words(TOOL_TYPES, "Where a tool comes from."),
-        "ToolRule": object_of({"type": " | ".join(f"'{kind}'" for kind in RULE_TYPES), "tool_name": "text"}, RULE, is_open=True),
+        "ToolType": _words(Tool.Type.values, "Where a tool comes from."),
+        "ToolRule": object_of(
+            {"type": " | ".join(f"'{kind}'" for kind in RULE_TYPES), "tool_name": "text"}, RULE, is_open=True
+        ),
         "Content": schema_of("text | [ContentPart] - a text, or a list of texts and images"),
         "ContentPart": object_of({"type": "text"}, "A text (`text`) or an image (`source`).", is_open=True),
         "ApprovalAnswer": one_of(["Approval", "ToolReturn"], "type", {"approval": "Approval", "tool": "ToolReturn"}),

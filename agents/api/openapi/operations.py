@@ -4,6 +4,7 @@ Ids are what letta-client calls the method, without its `client.`; what it has n
 """
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from rest_framework.serializers import BaseSerializer
 
@@ -12,6 +13,7 @@ from agents.api.archives import ArchiveFields, PassageBatch, PassageFields
 from agents.api.conversations import ORDERS as CONVERSATION_ORDERS
 from agents.api.conversations import ConversationFields
 from agents.api.identities import IdentityFields, PropertyFields
+from agents.api.mcp_configs import McpServerChange, McpServerFields
 from agents.api.openapi.notation import Fields
 from agents.api.passages import PassageSearchFields
 from agents.api.recall import MessageSearchFields
@@ -20,7 +22,7 @@ from agents.api.steps import FeedbackFields
 from agents.api.tool_sources import ToolChange, ToolFields
 from agents.api.tools import ApprovalFields, SourceFields, ToolSearchFields
 
-Body = str | type[BaseSerializer] | BaseSerializer
+Body: TypeAlias = str | type[BaseSerializer] | BaseSerializer
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ TAGS = {
     "messages": "Recall memory: every message of the organization.",
     "blocks": "Core memory blocks on their own; agents share them.",
     "tools": "The organization's tools. They are read here, and run by agents alone.",
+    "mcp_servers": "Servers whose tools agents can have.",
     "archives": "Archives and the passages that are filed in them.",
     "passages": "Search in all archives.",
     "identities": "Users and organizations outside of this server.",
@@ -128,9 +131,7 @@ _DRY: Fields = {
 _OPERATIONS: dict[str, Operation] = {
     "GET health": Operation("health", "Is the server there?", "Health", is_public=True),
     # Agents
-    "GET agents": Operation(
-        "agents.list", "List agents", "[AgentState]", query={**_AGENTS, **_AGENT_PAGE, **_INCLUDE}
-    ),
+    "GET agents": Operation("agents.list", "List agents", "[AgentState]", query={**_AGENTS, **_AGENT_PAGE, **_INCLUDE}),
     "POST agents": Operation(
         "agents.create",
         "Create an agent",
@@ -209,6 +210,15 @@ _OPERATIONS: dict[str, Operation] = {
         "AgentState",
         errors=(409,),
         description="The agent's own thread begins anew. Everything that was said stays in recall memory.",
+    ),
+    "POST agents/{agent_id}/summarize": Operation(
+        "agents.messages.compact",
+        "Compact the context window",
+        "Compacted",
+        body="CompactRequest",
+        errors=(400, 409),
+        of_run=True,
+        body_is_needed=False,
     ),
     # What agents have
     "GET agents/{agent_id}/core-memory/blocks": Operation("agents.blocks.list", "List blocks", "[Block]", query=_PAGE),
@@ -358,6 +368,15 @@ _OPERATIONS: dict[str, Operation] = {
         body_is_needed=False,
         description="Of the run that is named, of the one that was given an `otid`, or of the one under way.",
     ),
+    "POST conversations/{conversation_id}/compact": Operation(
+        "conversations.messages.compact",
+        "Compact the context window",
+        "Compacted",
+        body="ConversationCompactRequest",
+        errors=(400, 409),
+        of_run=True,
+        body_is_needed=False,
+    ),
     # Messages
     "GET messages": Operation(
         "messages.list",
@@ -447,6 +466,50 @@ _OPERATIONS: dict[str, Operation] = {
         description="A new source brings its own name, description and schema, unless they are given with it.",
     ),
     "DELETE tools/{tool_id}": Operation("tools.delete", "Delete a tool", "null", errors=(400,)),
+    # MCP servers
+    "GET mcp-servers": Operation("mcp_servers.list", "List MCP servers", "[McpServer]"),
+    "POST mcp-servers": Operation(
+        "mcp_servers.create",
+        "Register an MCP server",
+        "McpServer",
+        body=McpServerFields,
+        errors=(400, 409),
+        description="Answers when it has been asked for its tools, or could not be: `health` tells.",
+    ),
+    "GET mcp-servers/{mcp_server_id}": Operation("mcp_servers.retrieve", "Retrieve an MCP server", "McpServer"),
+    "PATCH mcp-servers/{mcp_server_id}": Operation(
+        "mcp_servers.update",
+        "Change an MCP server",
+        "McpServer",
+        body=McpServerChange,
+        errors=(400, 409),
+        description="What is left out or null stays. It is asked for its tools anew.",
+    ),
+    "DELETE mcp-servers/{mcp_server_id}": Operation(
+        "mcp_servers.delete", "Delete an MCP server", description="With its tools, also those that agents have."
+    ),
+    "PATCH mcp-servers/{mcp_server_id}/refresh": Operation(
+        "mcp_servers.refresh",
+        "Ask an MCP server for its tools",
+        "ToolChanges",
+        query={"agent_id?": "agent-id"},
+        errors=(408, 502),
+    ),
+    "GET mcp-servers/{mcp_server_id}/tools": Operation(
+        "mcp_servers.tools.list", "List an MCP server's tools", "[Tool]"
+    ),
+    "GET mcp-servers/{mcp_server_id}/tools/{tool_id}": Operation(
+        "mcp_servers.tools.retrieve", "Retrieve a tool of an MCP server", "Tool"
+    ),
+    "POST mcp-servers/{mcp_server_id}/tools/{tool_id}/run": Operation(
+        "mcp_servers.tools.run",
+        "Run a tool of an MCP server",
+        "ToolExecutionResult",
+        body="RunToolRequest",
+        errors=(408, 502),
+        body_is_needed=False,
+        description="A tool that fails is an answer, too.",
+    ),
     # Archives and passages
     "GET archives": Operation(
         "archives.list", "List archives", "[Archive]", query={**_PAGE, "agent_id?": "agent-id", "name?": "text"}
@@ -568,10 +631,10 @@ _OPERATIONS: dict[str, Operation] = {
         errors=(400,),
     ),
     "GET steps/{step_id}": Operation("steps.retrieve", "Retrieve a step", "Step"),
-    "GET steps/{step_id}/messages": Operation("steps.messages.list", "List a step's messages", "[Message]", query=_PAGE),
-    "GET steps/{step_id}/metrics": Operation(
-        "steps.metrics.retrieve", "Where the time of a step went", "StepMetrics"
+    "GET steps/{step_id}/messages": Operation(
+        "steps.messages.list", "List a step's messages", "[Message]", query=_PAGE
     ),
+    "GET steps/{step_id}/metrics": Operation("steps.metrics.retrieve", "Where the time of a step went", "StepMetrics"),
     "GET steps/{step_id}/trace": Operation(
         "steps.trace.retrieve",
         "The request to the provider",

@@ -12,6 +12,7 @@ _SENDING: Fields = {
     "assistant_message_tool_name?": "text?",
     "assistant_message_tool_kwarg?": "text?",
     "include_return_message_types?": "[text]? - leave the other kinds of messages out of the answer",
+    "include_compaction_messages?": "bool? - show compactions as what they are, not as what a user says",
     "override_model?": "text? - a handle, for this run alone",
     "override_system?": "text? - instructions, for this run alone",
     "system?": "text? - the same",
@@ -48,6 +49,15 @@ BODIES: dict[str, tuple[str, Fields]] = {
             "agent_id?": "text? - whose own thread is meant by `default`",
         },
     ),
+    "CompactRequest": ("How to compact.", {"compaction_settings?": "object? - instead of the agent's own"}),
+    "ConversationCompactRequest": (
+        "How to compact.",
+        {
+            "compaction_settings?": "object? - instead of the agent's own",
+            "agent_id?": "text? - whose own thread is meant by `default`",
+        },
+    ),
+    "RunToolRequest": ("What to run the tool with.", {"args?": "object?"}),
     "CancelRequest": (
         "Which runs to cancel: those that are named, or all that have not ended.",
         {"run_ids?": "[text]?"},
@@ -99,6 +109,38 @@ BODIES: dict[str, tuple[str, Fields]] = {
         },
     ),
 }
+
+
+_WORDS = {
+    "block_ids": "the blocks that the agent has",
+    "tool_ids": "the tools that the agent has",
+    "identity_ids": "whom the agent belongs to",
+    "agent_ids": "the agents that belong to it",
+    "memory_blocks": "blocks to make for the agent",
+    "tools": "names of tools",
+    "include_base_tools": "also those that the type of agent usually has",
+    "include_base_tool_rules": "also the rules that the type of agent usually has",
+    "initial_message_sequence": "what has been said before",
+    "context_window_limit": "in tokens; without it, the model's own",
+    "max_tokens": "the older form of `model_settings.max_output_tokens`",
+    "parallel_tool_calls": "the older form of the same in `model_settings`",
+    "enable_reasoner": "with `max_reasoning_tokens`, the older form of `model_settings.thinking`",
+    "llm_config": "the older form of `model`",
+    "embedding_config": "the older form of `embedding`",
+    "secrets": "names and values, for the agent's tools",
+    "tool_exec_environment_variables": "the older name of `secrets`",
+    "json_schema": "instead of what the source says: name, description, parameters",
+    "args_json_schema": "instead of the parameters that the source has",
+    "source_code": "Python; its last function is the tool",
+}
+
+
+def describe(asked: Schema, told: Schema) -> None:
+    """Give the fields of a request the words that the object has for them, or words of their own."""
+    for name, field in asked["properties"].items():
+        words = _WORDS.get(name) or told["properties"].get(name, {}).get("description")
+        if words and "description" not in field:
+            field["description"] = words
 
 
 def components() -> dict[str, Schema]:

@@ -1,4 +1,4 @@
-"""A well-behaved MCP server, made with the `mcp` package: `python -m tests.tools.mcp.good_server stdio|sse|http [port]`.
+"""A good MCP server, made with the `mcp` package: `python -m tests.tools.mcp.good_server stdio|sse|http [port]`.
 
 Over HTTP it wants no key, unless the variable MCP_KEY is set.
 """
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from mcp.server.mcpserver import Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
-server = MCPServer("good", log_level="ERROR")
+server = MCPServer("good", log_level="CRITICAL")
 
 
 class Point(BaseModel):
@@ -41,7 +42,7 @@ def picture() -> Image:
 @server.tool()
 def fail(reason: str) -> str:
     """Fail."""
-    raise ValueError(reason)
+    raise ToolError(reason)
 
 
 @server.tool()
