@@ -12,6 +12,7 @@ from celery import current_app
 ADVANCE = "workers.advance"
 LIST_MODELS = "workers.list_models"
 ASK_MCP = "workers.ask_mcp"
+RUN_TOOL = "workers.run_tool"
 PAUSE = 5.0
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,11 @@ def want_models() -> None:
 def ask_mcp(ticket: str) -> bool:
     """Have some worker answer the question of this ticket (tools/mcp/asking.py). False without a broker."""
     return _sent(ASK_MCP, ticket)
+
+
+def run_tool(ticket: str) -> bool:
+    """The same for a tool that is run by hand."""
+    return _sent(RUN_TOOL, ticket)
 
 
 def _sent(task: str, *arguments: str) -> bool:

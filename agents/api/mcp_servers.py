@@ -97,7 +97,7 @@ def then_synced(view: type[ApiView]) -> AsyncView:
             return response
         server_id = response.data["id"]
         try:
-            await _asked({"do": "sync", "server": server_id}, SYNC_SECONDS)
+            await asked(ask_mcp, {"do": "sync", "server": server_id}, SYNC_SECONDS)
         except NobodyAnswers:
             return response
         now = await in_thread(McpServer.objects.filter(id=server_id).first)
@@ -139,9 +139,9 @@ async def refresh(request: HttpRequest, mcp_server_id: str) -> HttpResponseBase:
 
     await in_thread(check)
     try:
-        reply = await _asked({"do": "sync", "server": mcp_server_id}, SYNC_SECONDS)
+        reply = await asked(ask_mcp, {"do": "sync", "server": mcp_server_id}, SYNC_SECONDS)
     except NobodyAnswers as error:
-        return _unserved(error)
+        return unserved(error)
     if reply["status"] == "gone":
         raise NotFound("MCP server", mcp_server_id)
     return JsonResponse(reply["changes"]) if reply["status"] == "success" else _fault(reply)
@@ -159,17 +159,19 @@ async def run(request: HttpRequest, mcp_server_id: str, tool_id: str) -> HttpRes
 
     await in_thread(check)
     try:
-        reply = await _asked({"do": "run", "tool": tool_id, "args": args}, RUN_SECONDS)
+        reply = await asked(ask_mcp, {"do": "run", "tool": tool_id, "args": args}, RUN_SECONDS)
     except NobodyAnswers as error:
-        return _unserved(error)
+        return unserved(error)
     if reply["status"] == "gone":
         raise NotFound("Tool", tool_id)
-    return JsonResponse(_result(reply)) if reply["status"] in ("success", "error") else _fault(reply)
+    return JsonResponse(answer_of(reply)) if reply["status"] in ("success", "error") else _fault(reply)
 
 
-async def _asked(question: dict[str, Any], seconds: float) -> Reply:
+async def asked(hint: Callable[[str], bool], question: dict[str, Any], seconds: float) -> Reply:
+    """What a worker answers to the question. Raises NobodyAnswers."""
+
     async def tell(ticket: str) -> bool:
-        return await in_thread(ask_mcp, ticket)
+        return await in_thread(hint, ticket)
 
     reply = await ask(settings.REDIS_URL, tell, question, seconds)
     if reply["status"] == "failed":
@@ -193,15 +195,15 @@ def _saved(server: McpServer, principal: Principal) -> McpServer:
     return server
 
 
-def _result(reply: Reply) -> dict[str, Any]:
+def answer_of(reply: Reply) -> dict[str, Any]:
     """A ToolExecutionResult. JSON is told as what it says, other text as it is."""
     failed = reply["status"] == "error"
     return {
         "status": reply["status"],
         "func_return": _value(reply["text"]),
         "agent_state": None,
-        "stdout": [],
-        "stderr": [reply["text"]] if failed else [],
+        "stdout": reply.get("stdout") or [],
+        "stderr": reply.get("stderr") or ([reply["text"]] if failed else []),
         "sandbox_config_fingerprint": None,
     }
 
@@ -220,5 +222,5 @@ def _fault(reply: Reply) -> JsonResponse:
     return JsonResponse({"detail": reply["text"], "error": error}, status=502, headers=ONCE)
 
 
-def _unserved(error: NobodyAnswers) -> JsonResponse:
+def unserved(error: NobodyAnswers) -> JsonResponse:
     return JsonResponse({"detail": str(error)}, status=503, headers=ONCE)

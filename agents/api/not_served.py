@@ -19,7 +19,6 @@ REASONS = {
     r"agents/[^/]+/files(/.+)?": _FILES,
     r"agents/[^/]+/folders(/.+)?": _FILES,
     r"agents/[^/]+/schedule(/.+)?": _SCHEDULE,
-    r"agents/[^/]+/tools/[^/]+/run": "Tools are run by agents; running one by hand is not served yet.",
     r"folders(/.+)?": _FILES,
     r"templates(/.+)?": "Templates are not served yet. Create agents with the same fields instead.",
     r"environments(/.+)?": f"Environments {_CLOUD}",

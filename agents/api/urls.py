@@ -25,6 +25,7 @@ from agents.api import (
     runs,
     steps,
     tags,
+    tool_runs,
     tools,
     traces,
 )
@@ -72,6 +73,7 @@ urlpatterns = [
     at(rf"agents/{AGENT}/tools", agents.AgentTools),
     at(rf"agents/{AGENT}/tools/attach/{TOOL}", agents.AttachTool),
     at(rf"agents/{AGENT}/tools/detach/{TOOL}", agents.DetachTool),
+    at(rf"agents/{AGENT}/tools/(?P<tool_name>[^/]+)/run", tool_runs.run_of_agent),
     at(rf"agents/{AGENT}/tools/approval/(?P<tool_name>[^/]+)", tools.ToolApproval),
     at(rf"agents/{AGENT}/archives/attach/{ARCHIVE}", archives.AttachArchive),
     at(rf"agents/{AGENT}/archives/detach/{ARCHIVE}", archives.DetachArchive),
@@ -90,6 +92,7 @@ urlpatterns = [
     at(rf"blocks/{BLOCK}", blocks.OneBlock),
     at(rf"blocks/{BLOCK}/agents", agents.BlockAgents),
     at("tools", tools.Tools),
+    at("tools/run", tool_runs.run_source),
     at("tools/search", tools.ToolSearch),
     at("tools/generate-schema", tools.GenerateSchema),
     at("tools/add-base-tools", tools.AddBaseTools),

@@ -80,6 +80,11 @@ class World:
     def new_conversation(self) -> str:
         return str(self.client.conversations.create(agent_id=self.agent).id)
 
+    def tool_holder(self) -> str:
+        """An agent with a tool of the organization's own, `told`."""
+        made = self.client.tools.upsert(source_code='def told() -> str:\n    """Tell."""\n    return "so"')
+        return self.server.agent(tool_ids=[made.id])
+
     def new_block(self) -> str:
         return str(self.client.blocks.create(label="other", value="x").id)
 
@@ -160,6 +165,7 @@ WORKS: dict[str, Call] = {
     "agents.retrieve": lambda w: w.client.agents.retrieve(w.agent, include=["agent.blocks"]).blocks,
     "agents.tools.attach": lambda w: w.client.agents.tools.attach(w.new_tool("walk_a"), agent_id=w.agent) is None,
     "agents.tools.detach": lambda w: w.client.agents.tools.detach(w.new_tool("walk_b"), agent_id=w.agent) is None,
+    "agents.tools.run": lambda w: w.client.agents.tools.run("told", agent_id=w.tool_holder(), args={}).func_return,
     "agents.tools.list": lambda w: w.client.agents.tools.list(w.agent).items,
     "agents.tools.update_approval": lambda w: (
         w.client.agents.tools.update_approval("send_message", agent_id=w.agent, body_requires_approval=False) is None
@@ -278,7 +284,6 @@ NOT_SERVED: dict[str, tuple[Call, str]] = {
     "agents.schedule.delete": (lambda w: w.client.agents.schedule.delete("x", agent_id=w.agent), "timer"),
     "agents.schedule.list": (lambda w: w.client.agents.schedule.list(w.agent), "timer"),
     "agents.schedule.retrieve": (lambda w: w.client.agents.schedule.retrieve("x", agent_id=w.agent), "timer"),
-    "agents.tools.run": (lambda w: w.client.agents.tools.run("send_message", agent_id=w.agent, args={}), "by hand"),
     "environments.list": (lambda w: w.client.environments.list(), "hosted"),
     "environments.retrieve": (lambda w: w.client.environments.retrieve("x"), "hosted"),
     "environments.send_message": (lambda w: w.client.environments.send_message("x", messages=SAID), "hosted"),

@@ -4,6 +4,7 @@ import json
 import textwrap
 from typing import Any
 
+import letta_client
 import pytest
 
 from tests.live import Server, call, turn, wait_until
@@ -203,3 +204,32 @@ def test_cancelling_stops_a_tool(server: Server) -> None:
     server.client().agents.messages.cancel(agent)
     assert server.await_end(run, 20)["status"] == "cancelled"
     assert server.transcript(agent)[-1].startswith("tool error")
+
+
+def test_by_hand_with_the_variables_of_the_agent(server: Server) -> None:
+    source = '''
+        import os
+
+        def greet(name: str) -> dict:
+            """Greet.
+
+            Args:
+                name: Whom.
+            """
+            print("here")
+            return {"greeting": f"{os.environ['HELLO']} {name}"}
+    '''
+    agent = server.agent(tool_ids=[tool(server, source).id], secrets={"HELLO": "Hi"})
+    run = server.client().agents.tools.run("greet", agent_id=agent, args={"name": "Ann"})
+    assert (run.status, run.func_return, run.stdout) == ("success", {"greeting": "Hi Ann"}, ["here"])
+    refused = server.client().agents.tools.run("greet", agent_id=agent, args={"name": 7})
+    assert (refused.status, "name" in str(refused.func_return)) == ("error", True)
+    assert server.transcript(agent) == []
+
+
+def test_by_hand_before_it_is_saved(server: Server) -> None:
+    body = {"source_code": ROLL_DICE, "args": {"num_sides": 1}}
+    done = server.client().post("/v1/tools/run", body=body, cast_to=dict[str, Any])
+    assert (done["status"], done["func_return"]) == ("success", 1)
+    with pytest.raises(letta_client.BadRequestError, match="docstring"):
+        server.client().post("/v1/tools/run", body={"source_code": "def f(): pass"}, cast_to=dict[str, Any])
