@@ -22,42 +22,37 @@ RUN_SECONDS = LONGEST_SECONDS + 40.0
 @only("POST")
 async def run_source(request: HttpRequest) -> HttpResponseBase:
     """A function that is not saved: `source_code`, `args`, and the environment `env_vars`."""
-    body = json_body(request)
-    source, variables = body.get("source_code"), body.get("env_vars") or {}
-    if not isinstance(source, str):
-        raise invalid(["body", "source_code"], "Should be a string", "string_type")
-    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
-        raise invalid(["body", "env_vars"], "Should be an object of strings", "dict_type")
-    if body.get("source_type") not in (None, "python"):
-        raise BadRequest("Tools are written in Python here; other languages are not run.")
-    question = {"source": source, "args": arguments_of(body), "variables": variables}
 
-    def check() -> None:
+    def question() -> dict[str, Any]:
         principal_of(request.headers.get("Authorization"))
-        question["schema"] = derived_schema(source)
+        body = json_body(request)
+        source, variables = body.get("source_code"), body.get("env_vars") or {}
+        if not isinstance(source, str):
+            raise invalid(["body", "source_code"], "Should be a string", "string_type")
+        if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
+            raise invalid(["body", "env_vars"], "Should be an object of strings", "dict_type")
+        if body.get("source_type") not in (None, "python"):
+            raise BadRequest("Tools are written in Python here; other languages are not run.")
+        asked = {"source": source, "args": arguments_of(body), "variables": variables}
+        return asked | {"schema": derived_schema(source)}
 
-    await in_thread(check)
-    return await _answered(question)
+    return await _answered(await in_thread(question))
 
 
 @only("POST")
 async def run_of_agent(request: HttpRequest, agent_id: str, tool_name: str) -> HttpResponseBase:
     """A tool of the agent, with its variables. Nothing of it is told to the agent."""
-    question: dict[str, Any] = {"args": arguments_of(json_body(request)), "agent": agent_id}
 
-    def check() -> None:
+    def question() -> dict[str, Any]:
         agent = one(principal_of(request.headers.get("Authorization")), Agent, agent_id)
         tool = agent.tools.filter(name=tool_name).first()
         if tool is None:
             raise NotFound("Tool", tool_name)
         if tool.is_of_server:
-            raise BadRequest(
-                f"{tool_name} is a tool of this server: it works on an agent's turn, and runs in one only."
-            )
-        question["tool"] = tool.id
+            raise BadRequest(f"{tool_name} is a tool of this server: it works on an agent's turn, and runs in one only.")
+        return {"args": arguments_of(json_body(request)), "agent": agent_id, "tool": tool.id}
 
-    await in_thread(check)
-    return await _answered(question)
+    return await _answered(await in_thread(question))
 
 
 def arguments_of(body: dict[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Killed(BaseException):
     """The process is gone: nothing in the code may catch this."""
 
 
-def halt(name: str) -> None:
+def halt(name: str, about: object = "") -> None:
     """In the place of `faultpoint`."""
     worker = getattr(_local, "worker", None)
     if worker is not None and name in HALTS:
