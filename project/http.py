@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from psycopg.errors import ProgramLimitExceeded
 from rest_framework import exceptions
@@ -53,9 +53,7 @@ HEADERS: dict[int, dict[str, str]] = {
 
 def error_response(error: BaseException) -> JsonResponse | None:
     """The answer to an error that has a place in the table; None if it has none."""
-    if isinstance(error.__cause__, ProgramLimitExceeded):
-        # To Django this is an OperationalError, as if the database were away: the client would try again for nothing.
-        error = invalid(["body"], "Some text is too long for the index that it belongs to", "too_long")
+    error = _of_the_client(error) or error
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
     if status is None:
         return None
@@ -63,6 +61,16 @@ def error_response(error: BaseException) -> JsonResponse | None:
     if status == 501:
         body["error"] = {"type": "not_implemented", "message": body["detail"], "detail": None}
     return JsonResponse(body, status=status, headers=HEADERS.get(status))
+
+
+def _of_the_client(error: BaseException) -> InvalidRequest | None:
+    """What Postgres or its driver refuses, and no view has seen: it is the request's fault, not the server's."""
+    if isinstance(error.__cause__, ProgramLimitExceeded):
+        # To Django this is an OperationalError, as if the database were away: the client would try again for nothing.
+        return invalid(["body"], "Some text is too long for the index that it belongs to", "too_long")
+    if isinstance(error, ValueError | DatabaseError) and "NUL (0x00)" in str(error):
+        return invalid(["path"], "Should have no NUL character", "string_type")
+    return None
 
 
 def _detail(error: BaseException, status: int) -> Any:

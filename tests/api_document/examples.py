@@ -33,6 +33,7 @@ BODIES: dict[str, Any] = {
     "agents.messages.create_async": {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]},
     "agents.messages.stream": SAID | {"stream_tokens": True},
     "agents.passages.create": {"text": "It rains.", "tags": ["t"], "created_at": DATE, "metadata": {"a": 1}},
+    "agents.tools.run": {"args": {"on": True}},
     "agents.tools.update_approval": {"requires_approval": False},
     "agents.update": {"description": "walked", "timezone": "Europe/Rome", "metadata": {"a": 1}},
     "archives.create": {"name": "a", "description": "b"},
@@ -59,6 +60,7 @@ BODIES: dict[str, Any] = {
     "steps.feedback.create": {"feedback": "positive", "tags": ["t"]},
     "tools.create": {"source_code": SOURCE.format(name="look"), "tags": ["t"], "metadata_": {"a": 1}},
     "tools.generate_schema": {"code": SOURCE.format(name="look")},
+    "tools.run": {"source_code": SOURCE.format(name="look"), "args": {"place": "Rome"}, "env_vars": {"A": "b"}},
     "tools.search": {"query": "weather", "tags": ["t"]},
     "tools.update": {"description": "other", "tags": ["t"]},
     "tools.upsert": {"source_code": SOURCE.format(name="look_again")},
@@ -67,6 +69,7 @@ BODIES: dict[str, Any] = {
 # Where the example is not answered with what was asked for, because of what is not there.
 REFUSED: dict[str, int] = {
     "agents.messages.cancel": 409,
+    "agents.tools.run": 400,
     "conversations.cancel": 409,
     "mcp_servers.refresh": 502,
     "mcp_servers.tools.retrieve": 404,

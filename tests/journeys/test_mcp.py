@@ -11,7 +11,7 @@ import pytest
 from letta_client.types import SseMcpServer, StdioMcpServer, StreamableHTTPMcpServer
 
 from tests.fakellm import FakeLLM
-from tests.live import Server, call, turn
+from tests.live import Server, call, turn, wait_until
 from tests.live.processes import free_port
 from tests.tools.mcp.processes import EVIL, GOOD, started
 
@@ -85,6 +85,18 @@ def test_an_agent_calls_its_tools(server: Server, mcp_url: str, name: str, tmp_p
     assert "of rain" in told[3]
     assert told[4].startswith("tool error: Invalid tool call")
     assert note.read_text() == "once\n"
+
+
+def test_a_call_is_cancelled_with_its_run(server: Server, mcp_url: str, name: str) -> None:
+    client = server.client()
+    made = client.mcp_servers.create(server_name=name, config={"server_url": mcp_url})
+    tool = next(tool for tool in client.mcp_servers.tools.list(str(made.id)) if tool.name == "wait")
+    agent = server.agent(tool_ids=[str(tool.id)])
+    run = server.send(agent, turn(call("wait", seconds=50)))
+    attempts = "SELECT 1 FROM agents_toolattempt WHERE run_id = %s AND started_at IS NOT NULL"
+    wait_until(lambda: server.sql(attempts, run), what="the tool is called")
+    client.agents.messages.cancel(agent)
+    assert server.await_end(run)["status"] == "cancelled"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ from agents.llm.provider import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/settings.md").read_text()
-READ = re.compile(r'env\.(?:text|flag|number|seconds|words|hosts|secret)\("([A-Z_]+)"|environ(?:\.get)?[(\[]"([A-Z_]+)"')
+READ = re.compile(
+    r'env\.(?:text|flag|number|seconds|words|hosts|secret)\("([A-Z_]+)"|environ(?:\.get)?[(\[]"([A-Z_]+)"'
+)
 
 # Set by Django's own tools, and for tests.
 NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PERDURE_FAULT", "PERDURE_FAULT_ONCE"}

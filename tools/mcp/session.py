@@ -88,8 +88,8 @@ async def _remote_tools(session: Client) -> list[RemoteTool]:
 
 def _held(target: Target, work: Callable[[Client], Awaitable[T]], seconds: float, abort: Abort | None) -> T:
     session = _Session(target, work, seconds)
-    asyncio.run_coroutine_threadsafe(session.run(), _loop())
     forget = abort.on_press(session.stop) if abort else None
+    asyncio.run_coroutine_threadsafe(session.run(), _loop())
     try:
         return session.result.result(session.longest)
     except TimeoutError:

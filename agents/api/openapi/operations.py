@@ -250,6 +250,15 @@ _OPERATIONS: dict[str, Operation] = {
         errors=(400,),
         body_is_needed=False,
     ),
+    "POST agents/{agent_id}/tools/{tool_name}/run": Operation(
+        "agents.tools.run",
+        "Run an agent's tool by hand",
+        "ToolExecutionResult",
+        body="RunToolRequest",
+        errors=(400,),
+        body_is_needed=False,
+        description="With its secrets. Nothing of it is told to the agent. A tool that fails is an answer, too.",
+    ),
     "PATCH agents/{agent_id}/archives/attach/{archive_id}": Operation(
         "agents.archives.attach", "Give an agent an archive", "null"
     ),
@@ -447,6 +456,14 @@ _OPERATIONS: dict[str, Operation] = {
     "PUT tools": Operation("tools.upsert", "Create or change a tool", "Tool", body=ToolFields, errors=(400, 409)),
     "POST tools/search": Operation(
         "tools.search", "Search tools by words", "[ToolSearchResult]", body=ToolSearchFields, body_is_needed=False
+    ),
+    "POST tools/run": Operation(
+        "tools.run",
+        "Run a function that is not saved",
+        "ToolExecutionResult",
+        body="RunSourceRequest",
+        errors=(400,),
+        description="In the sandbox, as agents run it. A function that fails is an answer, too.",
     ),
     "POST tools/generate-schema": Operation(
         "tools.generate_schema",

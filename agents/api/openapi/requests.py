@@ -58,6 +58,15 @@ BODIES: dict[str, tuple[str, Fields]] = {
         },
     ),
     "RunToolRequest": ("What to run the tool with.", {"args?": "object?"}),
+    "RunSourceRequest": (
+        "A function, and what to run it with.",
+        {
+            "source_code": "text - Python; its last function is run",
+            "source_type?": "'python' | null",
+            "args?": "object?",
+            "env_vars?": "{text}?",
+        },
+    ),
     "CancelRequest": (
         "Which runs to cancel: those that are named, or all that have not ended.",
         {"run_ids?": "[text]?"},

@@ -291,6 +291,13 @@ class TestRun:
         acme.refused(503, "POST", path_of(made, "tools", add["id"], "run"), {"args": {"a": 1}})
         acme.refused(503, "PATCH", path_of(made, "refresh"))
 
+    def test_a_worker_that_fails_says_so(self, acme: Any, made: dict[str, Any], monkeypatch: Any) -> None:
+        """Nobody is kept waiting for it."""
+        monkeypatch.setattr(worker, "call", None)
+        add = tool(acme, made, "add")
+        said = acme.refused(503, "POST", path_of(made, "tools", add["id"], "run"), {"args": {"a": 1}})
+        assert "its log" in said
+
     def test_arguments_are_an_object(self, acme: Any, made: dict[str, Any]) -> None:
         add = tool(acme, made, "add")
         acme.refused(422, "POST", path_of(made, "tools", add["id"], "run"), {"args": [1]})

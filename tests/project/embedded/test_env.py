@@ -91,3 +91,16 @@ def test_a_secret_is_not_given_twice(monkeypatch: pytest.MonkeyPatch, tmp_path) 
     monkeypatch.setenv("P_FILE", str(tmp_path / "key"))
     with pytest.raises(SettingError, match="P and P_FILE"):
         env.secret("P")
+
+
+@pytest.mark.parametrize("value", ["mcp.lan", "mcp.lan:8000, 10.0.0.5", "[fd00::5]:9000,[::1]"])
+def test_hosts(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("P", value)
+    assert env.hosts("P") == tuple(entry.strip() for entry in value.split(","))
+
+
+@pytest.mark.parametrize("value", ["http://mcp.lan", "mcp.lan:http", "::1", "a@b", "a/b", "ok, :80"])
+def test_what_is_no_host(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("P", value)
+    with pytest.raises(SettingError, match="expected host or host:port"):
+        env.hosts("P")

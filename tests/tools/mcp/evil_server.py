@@ -141,8 +141,13 @@ def polite(message: dict[str, Any], how: str) -> Any:
             return {"result": {"tools": [{"name": "t", "inputSchema": SCHEMA}], "nextCursor": "again"}}
         case "tools/list" if how == "many_tools":
             return {"result": {"tools": [{"name": f"t{n}", "inputSchema": SCHEMA} for n in range(1000)]}}
+        case "tools/list" if how == "slow_pattern":
+            output = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}
+            return {"result": {"tools": [{"name": "t", "inputSchema": SCHEMA, "outputSchema": output}]}}
         case "tools/list":
             return {"result": {"tools": []}}
+        case "tools/call" if how == "slow_pattern":
+            return {"result": {"content": [], "structuredContent": {"a": "a" * 26 + "!"}}}
         case "tools/call" if how == "nonsense":
             return {"result": {"content": "this is no list"}}
         case "tools/call" if how == "rejected":

@@ -190,6 +190,12 @@ def test_misbehaviour_over_sse(running: dict[str, str], how: str, fault: str) ->
     assert (answer.status, answer.fault) == ("error", fault)
 
 
+def test_answers_are_not_matched_with_patterns_of_the_server(running: dict[str, str]) -> None:
+    """This one would take ages, in the loop that all sessions share."""
+    answer = call(at(running["evil"], "slow_pattern"), "t", {})
+    assert (answer.status, answer.fault) == ("success", None)
+
+
 @pytest.mark.parametrize("how", ["endless_pages", "many_tools"])
 def test_lists_without_end(running: dict[str, str], how: str) -> None:
     with pytest.raises(Unreachable, match="more than 500 tools"):
