@@ -1,6 +1,7 @@
 """`python -m cli`, which ./perdure runs: the commands."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,46 @@ def send(
     if len(words) > 2:
         raise Refused("Too many words; put the message in quotes: ./perdure send AGENT 'the message'.")
     send(words[0] if len(words) == 2 else DEFAULT_AGENT, words[-1])
+
+
+tools = typer.Typer(no_args_is_help=True, help="Tools that agents call: list, create, schema, try.")
+app.add_typer(tools, name="tools")
+
+SOURCE = Annotated[Path, typer.Argument(metavar="FILE", help="Python source; its last function is the tool.")]
+
+
+@tools.command("list")
+def list_tools() -> None:
+    """Every tool of the organization."""
+    from cli.tools import listed
+
+    listed()
+
+
+@tools.command("create")
+def create_tool(file: SOURCE) -> None:
+    """Save the function as a tool, or overwrite the tool of its name."""
+    from cli.tools import created
+
+    created(file)
+
+
+@tools.command("schema")
+def show_schema(file: SOURCE) -> None:
+    """What a model would be shown of it."""
+    from cli.tools import schema
+
+    schema(file)
+
+
+@tools.command("try")
+def try_tool(
+    file: SOURCE, arguments: Annotated[str, typer.Argument(help='JSON, such as {"num_sides": 6}.')] = "{}"
+) -> None:
+    """Run it once in the jail, without saving it."""
+    from cli.tools import tried
+
+    tried(file, arguments)
 
 
 @app.command(context_settings=PASSED_ON, add_help_option=False)

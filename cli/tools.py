@@ -1,0 +1,61 @@
+"""`./perdure tools`: what tools there are; a tool from a file, its schema, and a try at it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.configuration import Refused
+from cli.screen import printable
+from cli.server import server
+
+FIRST_LINE = 70
+
+
+def listed() -> None:
+    table = Table("name", "kind", "id", "what it does", box=None)
+    for tool in server().get("/v1/tools/", limit="200", order="asc"):
+        words = (tool["description"] or "").strip().splitlines() or [""]
+        table.add_row(tool["name"], tool["tool_type"], tool["id"], printable(words[0][:FIRST_LINE]))
+    Console().print(table)
+
+
+def created(path: Path) -> None:
+    tool = server().post("/v1/tools/", {"source_code": _source(path)})
+    print(f"{tool['name']} is {tool['id']}. Agents get it by this id.")
+
+
+def schema(path: Path) -> None:
+    print(json.dumps(server().post("/v1/tools/generate-schema", {"code": _source(path)}), indent=2, ensure_ascii=False))
+
+
+def tried(path: Path, arguments: str) -> None:
+    """Runs the function in the jail, without saving it."""
+    body = {"source_code": _source(path), "args": _arguments(arguments)}
+    done = server().post("/v1/tools/run", body)
+    for line in done["stdout"]:
+        print(printable(line))
+    value = done["func_return"]
+    text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    if done["status"] == "error":
+        raise Refused("\n".join([*map(printable, done["stderr"]), text]))
+    print(text)
+
+
+def _source(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path} cannot be read: {error}.") from None
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Refused(f'The arguments are no JSON ({error}). Write them like {{"num_sides": 6}}.') from None
+    if not isinstance(value, dict):
+        raise Refused('The arguments should be a JSON object, like {"num_sides": 6}.')
+    return value
