@@ -43,7 +43,7 @@ def test_what_is_due_without_a_scheduler(tmp_path: Path, llm: FakeLLM) -> None:
         asks = server.send(asking, turn(call("ring_bell", folder=tmp_path), "!say done"))
         assert server.await_end(asks)["stop_reason"] == "requires_approval"
         for run in (waits, expires):
-            wait_until(lambda run=run: server.run(run)["not_before"], what="it waits as a row")  # type: ignore[misc]
+            wait_until(lambda run=run: server.run(run)["not_before"], what="it waits as a row")
         server.workers.pop().kill()
         server.add_worker()
 

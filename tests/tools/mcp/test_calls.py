@@ -29,7 +29,11 @@ def _clean(allowed: None, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(session, "CONNECT_SECONDS", 2.0)
     monkeypatch.setattr(session, "CLOSING_SECONDS", 1.0)
     yield
-    wait_until(lambda: not asyncio.all_tasks(session._loop()), what="every session has ended")
+    wait_until(nothing_is_under_way, what="every session has ended")
+
+
+def nothing_is_under_way() -> bool:
+    return not asyncio.all_tasks(session._loop())
 
 
 def at(address: str, path: str, kind: str = "streamable_http", **fields: Any) -> McpServer:
@@ -83,6 +87,7 @@ class TestEveryTransport:
         abort.press("shutdown")
         with pytest.raises(Cancelled, match="shutdown"):
             call(good, "note", {"path": str(tmp_path / "note"), "text": "x"}, abort=abort)
+        wait_until(nothing_is_under_way, what="the session has ended, had it begun")
         assert not (tmp_path / "note").exists()
 
 
