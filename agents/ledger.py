@@ -18,7 +18,7 @@ from agents.loop.step import INTERRUPTED, Admitted, Ready, Waiting
 from agents.models import TERMINAL, Approval, Conversation, Message, Run, Step, ToolAttempt
 from agents.retry import settled
 from agents.rows import input_row, nudge_row, reply_row, return_row
-from agents.turns import READY_AT, READY_NOW, Hold, Turn, execute, fence, insert, set_columns
+from agents.turns import READY_AT, READY_NOW, Hold, Turn, execute, fence, insert, row_of, set_columns
 from agents.wire import parts
 from tools.spec import ToolReturn
 
@@ -44,14 +44,14 @@ UPDATE agents_run SET status = 'running', claims = claims + 1, started_at = COAL
               ORDER BY approval_id IS NULL, seq LIMIT 1)
    AND (not_before IS NULL OR not_before <= clock_timestamp() OR cancel_requested_at IS NOT NULL
         OR deadline_at <= clock_timestamp())
-RETURNING *, EXTRACT(EPOCH FROM deadline_at - clock_timestamp())::float8 AS seconds_left
+RETURNING {columns}, EXTRACT(EPOCH FROM deadline_at - clock_timestamp())::float8
 """
 
 _OPEN_STEP = """
 INSERT INTO agents_step (id, organization_id, agent_id, run_id, no, epoch, created_at)
 VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp())
     ON CONFLICT (run_id, no) DO UPDATE SET epoch = EXCLUDED.epoch, claims = agents_step.claims + %s
-RETURNING *, xmax <> 0 AS was_there
+RETURNING {columns}, xmax <> 0
 """
 
 # Claiming -------------------------------------------------------------------------------------------------------------
@@ -65,13 +65,16 @@ def begin(hold: Hold, conversation: Conversation, again: bool = False) -> Turn |
 
     `again`: this claim repeats one of the same worker, which has not died in between.
     """
-    run: Any = next(iter(Run.objects.raw(_TAKE_HEAD, [conversation.id, conversation.id])), None)
-    if run is None:
+    head = row_of(Run, _TAKE_HEAD, [conversation.id, conversation.id])
+    if head is None:
         _rest(hold)
         return None
+    run, (seconds_left,) = head
     keys = [new_id("step"), run.organization_id, run.agent_id, run.id, run.steps_done + 1, hold.epoch, int(not again)]
-    step: Any = next(iter(Step.objects.raw(_OPEN_STEP, keys)))
-    turn = Turn(hold, conversation, run, step, is_again=step.was_there, seconds_left=run.seconds_left)
+    opened = row_of(Step, _OPEN_STEP, keys)
+    assert opened is not None
+    step, (was_there,) = opened
+    turn = Turn(hold, conversation, run, step, is_again=was_there, seconds_left=seconds_left)
     if run.claims == 1:
         _promote(turn)
     if ending := _must_end(turn):

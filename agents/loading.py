@@ -21,7 +21,7 @@ from agents.loop.state import MAX_STEPS, StepState, Tried
 from agents.loop.style import Style, style_for
 from agents.models import Agent, Conversation, Message, Step, ToolAttempt
 from agents.rows import INPUT, said, tool_return
-from agents.turns import Turn
+from agents.turns import Turn, row_of
 from memory.core import BlockText
 from memory.models import Passage
 from tools import registry
@@ -29,7 +29,7 @@ from tools.spec import ToolSpec
 
 # Written out, because every step runs it, and composing it from expressions would cost more than running it.
 _WITH_BELONGINGS = """
-SELECT agent.*,
+SELECT {columns},
        (SELECT jsonb_agg(jsonb_build_object(
                     'id', block.id, 'label', block.label, 'value', block.value, 'limit', block."limit",
                     'description', block.description, 'read_only', block.read_only, 'version', block.version)
@@ -177,9 +177,12 @@ def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted
 
 def agent_with_belongings(agent_id: str) -> Any:
     """The agent with `block_rows` and `tool_rows` (dicts), and `archive_ids`, each in the order of attaching."""
-    agent: Any = Agent.objects.raw(_WITH_BELONGINGS, [agent_id])[0]
-    agent.block_rows = json.loads(agent.block_rows or "[]")
-    agent.tool_rows = json.loads(agent.tool_rows or "[]")
+    found = row_of(Agent, _WITH_BELONGINGS, [agent_id])
+    if found is None:
+        raise Agent.DoesNotExist(agent_id)
+    agent: Any = found[0]
+    blocks, tools, agent.archive_ids = found[1]
+    agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
     return agent
 
 

@@ -6,15 +6,19 @@ otherwise locks the row, so that a claim waits for the commit or the commit sees
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from django.db import connection
+from django.db.models import Model
 
 from accounts.fields import new_id
 from agents.errors import Fenced
 from agents.events import CLAIM
 from agents.models import Conversation, Message, Run, Step, ToolAttempt
 from agents.wire import View
+
+M = TypeVar("M", bound=Model)
 
 _FENCE = "UPDATE agents_conversation SET next_seq = next_seq + %s WHERE id = %s AND epoch = %s RETURNING next_seq - %s"
 
@@ -120,6 +124,30 @@ def insert(rows: Sequence[Message | ToolAttempt]) -> None:
     names = ", ".join(f'"{column.column}"' for column in columns)
     one = f"({', '.join(['%s'] * len(columns))})"
     execute(f"INSERT INTO {meta.db_table} ({names}) VALUES {', '.join([one] * len(rows))}", values)
+
+
+def row_of(model: type[M], statement: str, parameters: list[Any]) -> tuple[M, tuple[Any, ...]] | None:
+    """The row that a statement returns, for the same reason without a queryset; None: it returns none.
+
+    `{columns}` in the statement stands for all columns of the model, in their order. What is returned behind them comes
+    as a tuple of its own.
+    """
+    columns, converters = _columns(model)
+    found = execute(statement.format(columns=", ".join(columns.values())), parameters)
+    if found is None:
+        return None
+    values = list(found[: len(columns)])
+    for index, convert in converters:
+        values[index] = convert(values[index], None, connection)
+    return model.from_db("default", list(columns), values), found[len(columns) :]
+
+
+@cache
+def _columns(model: type[Model]) -> tuple[dict[str, str], list[tuple[int, Callable[..., Any]]]]:
+    """The columns by attribute, and how those are read that Postgres gives in another form."""
+    fields: list[Any] = list(model._meta.concrete_fields)
+    converters = [(index, field.from_db_value) for index, field in enumerate(fields) if hasattr(field, "from_db_value")]
+    return {field.attname: f'"{field.column}"' for field in fields}, converters
 
 
 def execute(statement: str, parameters: list[Any]) -> Any:

@@ -14,7 +14,7 @@ from agents.faultpoints import faultpoint
 from agents.loop.ports import Abort
 from agents.models import Conversation
 from agents.retry import settled
-from agents.turns import Hold, Turn
+from agents.turns import Hold, Turn, row_of
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _CLAIM = """
 UPDATE agents_conversation
    SET epoch = epoch + 1, owner = %s, lease_until = clock_timestamp() + make_interval(secs => %s)
  WHERE id = %s AND (lease_until IS NULL OR lease_until < clock_timestamp() OR owner = %s)
-RETURNING *
+RETURNING {columns}
 """
 
 # Not one that its own turn has given back a moment ago: nobody could take it until the lease ran out.
@@ -113,8 +113,8 @@ def claim(conversation_id: str, owner: str, lease: float, again: bool = False) -
     `again`: an earlier try may have come through unheard. Then the hold is ours, and is taken anew.
     """
     with transaction.atomic():
-        rows = Conversation.objects.raw(_CLAIM, [owner, lease, conversation_id, owner if again else None])
-        conversation = next(iter(rows), None)
-        if conversation is None:
+        taken = row_of(Conversation, _CLAIM, [owner, lease, conversation_id, owner if again else None])
+        if taken is None:
             return None
+        conversation = taken[0]
         return ledger.begin(Hold(conversation.id, conversation.epoch), conversation, again)

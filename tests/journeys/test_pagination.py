@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
@@ -110,10 +111,12 @@ def test_the_client_comes_to_each_item_once(filled: Filled, name: str) -> None:
 @pytest.mark.parametrize("name", BARE)
 def test_a_user_comes_to_each_item_once(filled: Filled, name: str) -> None:
     listing = BARE[name](filled)
-    whole = list(walked(listing, limit=1000, order="asc"))
-    assert len(whole) == len(set(whole)) >= MANY
-    assert list(walked(listing, limit=7, order="asc")) == whole
-    assert list(walked(listing, limit=7, order="desc")) == whole[::-1]
+    whole = list(dict.fromkeys(walked(listing, limit=1000, order="asc")))
+    assert len(whole) >= MANY
+    # One stored message may be shown as several, which have its id: they come together, on one page.
+    forth, back = (groupby(walked(listing, limit=7, order=order)) for order in ("asc", "desc"))
+    assert [key for key, _ in forth] == whole
+    assert [key for key, _ in back] == whole[::-1]
 
 
 def test_passages(filled: Filled) -> None:

@@ -204,7 +204,8 @@ class Server:
     def transcript(self, agent_id: str) -> list[str]:
         """Every message of the agent's conversation but the system's, one line each.
 
-        `user: text`, `assistant: text`, `assistant: text [tool, tool]`, `tool: text`, `tool error: text`, `approval`.
+        `user: text`, `assistant: text`, `assistant: text [tool, tool]`, `tool: text`, `tool error: text`, `approval`,
+        `summary`.
         """
         rows = self.sql(
             """SELECT role, content FROM agents_message AS m JOIN agents_conversation AS c ON c.id = m.conversation_id
@@ -218,7 +219,7 @@ def _line(role: str, content: dict[str, Any]) -> str:
     if role == "user":
         said = content["content"]
         return f"user: {said.splitlines()[0]}" if isinstance(said, str) else f"user: {said}"
-    if role == "approval":
+    if role in ("approval", "summary"):
         return role
     if role == "tool":
         return f"tool{' error' if content['status'] == 'error' else ''}: {content['text']}"
