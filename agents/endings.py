@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from accounts.fields import new_id
 from agents.errors import LLMError
+from agents.events import closing_entries
 from agents.faultpoints import faultpoint
 from agents.loop.decision import Finished
 from agents.models import TERMINAL, Message, Run, Step, ToolAttempt
@@ -118,6 +119,7 @@ def end(
     set_columns(turn.run, fields)
     for name, value in fields.items():
         setattr(turn.run, name, value)
+    turn.closing = closing_entries(turn.run)  # here, where there is a connection already
     # One that brought an answer has overtaken those before it.
     turn.ready = execute(_PASS_ON, [turn.run.seq, turn.run.approval_id is not None, turn.conversation.id])[0]
     return paired

@@ -57,6 +57,13 @@ def final_events(run: Run) -> list[Wire]:
     return events
 
 
+def closing_entries(run: Run) -> list[Wire]:
+    """The last entries of a run's stream."""
+    events: list[Wire] = [{"kind": "event", "data": event} for event in final_events(run)]
+    last = {"run_id": run.id, "seq_id": events[-1]["data"]["seq_id"]}
+    return [*events, {"kind": "done", "data": last, "count": shown_messages(run)}]
+
+
 def error_event(run: Run, seq: int | None = None) -> Wire:
     error_type, message = failure_of(run)
     return {

@@ -19,7 +19,7 @@ from agents.approvals import CANCELLED, OVERDUE, Answers, message_of, pending, r
 from agents.compacting import KIND as COMPACT
 from agents.compacting import compact
 from agents.errors import BadRequest, Cancelled, Fenced, LLMError, PendingApproval
-from agents.events import CLAIM, durable_events
+from agents.events import CLAIM, closing_entries, durable_events
 from agents.faultpoints import faultpoint
 from agents.hints import hint
 from agents.ledger import StepLedger
@@ -30,7 +30,7 @@ from agents.loop.ports import LLM, Abort
 from agents.loop.step import take_step
 from agents.models import TERMINAL, Approval, Conversation, Run
 from agents.retry import settled
-from agents.streaming import Publisher, Wires, closing_entries
+from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
 from agents.turns import Hold, Turn
 from tools.custom import Runner

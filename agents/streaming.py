@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import redis
 
-from agents.events import final_events, shown_messages
+from agents.events import closing_entries
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.loop.fragments import StringFields
 from agents.loop.style import THINKING_ARGUMENT
@@ -109,7 +109,7 @@ class Publisher:
                     self._pending.append({"kind": "event", "data": item})
         self._pending.append({"kind": "rows", "count": len(messages)})
         if ended is not None:
-            self._pending += closing_entries(ended)
+            self._pending += self._turn.closing or closing_entries(ended)
         self.flush()
 
     def flush(self) -> None:
@@ -184,13 +184,6 @@ def piece(data: Wire) -> tuple[tuple[str, str], str]:
         return (call["tool_call_id"], kind), (call.get("name") or "") + (call.get("arguments") or "")
     text = data.get("content") if kind == "assistant_message" else data.get("reasoning")
     return (data.get("id", ""), kind), text if isinstance(text, str) else ""
-
-
-def closing_entries(run: Run) -> list[Wire]:
-    """The last entries of a run's stream."""
-    events: list[Wire] = [{"kind": "event", "data": event} for event in final_events(run)]
-    last = {"run_id": run.id, "seq_id": events[-1]["data"]["seq_id"]}
-    return [*events, {"kind": "done", "data": last, "count": shown_messages(run)}]
 
 
 def _merged(entries: Iterable[Wire]) -> list[Wire]:

@@ -16,7 +16,7 @@ from accounts.fields import new_id
 from agents.errors import Fenced
 from agents.events import CLAIM
 from agents.models import Conversation, Message, Run, Step, ToolAttempt
-from agents.wire import View
+from agents.wire import View, Wire
 
 M = TypeVar("M", bound=Model)
 
@@ -67,6 +67,7 @@ class Turn:
     gated: frozenset[str] = frozenset()  # tools whose calls wait for an answer
     prompt: tuple[str, dict[str, Any]] | None = None  # the system message's id and its new content, when it changed
     context_from: int | None = None  # the first message that stays in context, when some have left it
+    closing: list[Wire] = field(default_factory=list)  # the last entries of the run's stream, made with its end
     compacted: bool = False  # the context was summarised in this claim
     can_shrink: bool = False  # whether more of them could leave it
     llm_ns: int | None = None

@@ -49,9 +49,7 @@ async def run_of_agent(request: HttpRequest, agent_id: str, tool_name: str) -> H
         if tool is None:
             raise NotFound("Tool", tool_name)
         if tool.is_of_server:
-            raise BadRequest(
-                f"{tool_name} is a tool of this server, which works on an agent's turn and runs in one."
-            )
+            raise BadRequest(f"{tool_name} is a tool of this server, which works on an agent's turn and runs in one.")
         return {"args": arguments_of(json_body(request)), "agent": agent_id, "tool": tool.id}
 
     return await _answered(await in_thread(question))
