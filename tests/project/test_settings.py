@@ -14,7 +14,7 @@ READ = re.compile(
 )
 
 # Set by Django's own tools, and for tests.
-NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PERDURE_FAULT", "PERDURE_FAULT_ONCE"}
+NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PERDURE_FAULT", "PERDURE_FAULT_ONCE", "PERDURE_FAULT_TEXT"}
 
 
 def names(path):

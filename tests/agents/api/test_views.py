@@ -6,6 +6,7 @@ from django.test import Client
 from agents.api import urls
 from tests.agents import given
 from tests.agents.loop.doubles import says
+from tools.models import McpServer, Tool
 
 METHODS = {
     "agents": ("GET", "POST"),
@@ -82,6 +83,12 @@ METHODS = {
     "messages": ("GET",),
     "messages/search": ("POST",),
     "messages/{message}": ("GET",),
+    "mcp-servers": ("GET", "POST"),
+    "mcp-servers/{mcp_server}": ("GET", "PATCH", "DELETE"),
+    "mcp-servers/{mcp_server}/refresh": ("PATCH",),
+    "mcp-servers/{mcp_server}/tools": ("GET",),
+    "mcp-servers/{mcp_server}/tools/{mcp_tool}": ("GET",),
+    "mcp-servers/{mcp_server}/tools/{mcp_tool}/run": ("POST",),
     "models": ("GET",),
     "models/embedding": ("GET",),
     "tags": ("GET",),
@@ -93,7 +100,6 @@ NOT_SERVED = (
     "agents/{agent}/folders",
     "agents/{agent}/schedule",
     "folders/source-1/files",
-    "mcp-servers",
     "templates/x/save",
     "environments",
     "client-side-access-tokens",
@@ -101,7 +107,7 @@ NOT_SERVED = (
 REQUESTS = [(method, path) for path, methods in METHODS.items() for method in methods]
 OF_ONE = [(method, path) for method, path in REQUESTS if "{" in path]
 
-KINDS = ("agent", "archive", "block", "identity", "message", "passage", "run", "step", "tool")
+KINDS = ("agent", "archive", "block", "identity", "mcp_server", "message", "passage", "run", "step", "tool")
 
 BODY = {"input": "hello", "label": "human", "value": "x", "name": "x"}
 
@@ -111,12 +117,17 @@ def ids(acme):
     """Something of every kind, of one organization."""
     agent = acme.agent(memory_blocks=[{"label": "human", "value": "Ann"}], tools=["send_message"], tags=["x"])
     run = acme.post(f"agents/{agent['id']}/messages/async", {"input": "hello"})
+    owner = given.Agent.objects.get().organization_id
+    server = McpServer.objects.create(organization_id=owner, name="there", server_type="sse", url="https://mcp.example")
+    remote = Tool.objects.create(organization_id=owner, name="far", tool_type="external_mcp", mcp_server=server)
     given.advance(given.Agent.objects.get(), says("hi"))
     return {
         "agent": agent["id"],
         "block": agent["blocks"][0]["id"],
         "tool": agent["tools"][0]["id"],
         "conversation": acme.post(f"conversations/?agent_id={agent['id']}")["id"],
+        "mcp_server": server.id,
+        "mcp_tool": remote.id,
         "run": run["id"],
         "step": acme.get(f"runs/{run['id']}/steps")[0]["id"],
         "message": acme.get("messages/")[0]["id"],
@@ -159,7 +170,7 @@ def test_without_a_key_nothing_is_told_but_where_it_is(transactional_db, method,
     nothing = "00000000-0000-4000-8000-000000000000"
     kinds = {name: f"{name}-{nothing}" for name in KINDS}
     client = Client(raise_request_exception=False)
-    kinds |= {"conversation": f"conv-{nothing}"}
+    kinds |= {"conversation": f"conv-{nothing}", "mcp_tool": f"tool-{nothing}"}
     response = client.generic(method, f"/v1/{path.format(**kinds)}", b"{}", "application/json")
     assert response.status_code == 401, response.content
     assert ".perdure/api-key" in response.json()["detail"]
