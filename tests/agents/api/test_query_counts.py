@@ -12,6 +12,7 @@ from tests.agents.api.conftest import Caller
 from tests.agents.api.queries import asked
 from tests.agents.api.test_views import METHODS
 from tests.agents.loop.doubles import calls, says
+from tools.models import McpServer, Tool
 
 EVERYTHING = "&".join(f"include=agent.{name}" for name in ("blocks", "tools", "tags", "identities", "secrets"))
 
@@ -57,6 +58,10 @@ COUNTS = {
     "steps/{step}/trace": 1,
     "messages": 1,
     "messages/{message}": 1,
+    "mcp-servers": 1,
+    "mcp-servers/{mcp_server}": 1,
+    "mcp-servers/{mcp_server}/tools": 2,
+    "mcp-servers/{mcp_server}/tools/{mcp_tool}": 2,
     "models": 1,
     "models/embedding": 1,
     "tags": 1,
@@ -95,6 +100,7 @@ class Filled:
         caller.patch(f"agents/{agent}/core-memory/blocks/attach/{block}")
         caller.patch(f"identities/{self.ids['identity']}", {"block_ids": [block]})
         caller.post("archives/", {"name": name})
+        mcp_server(name, McpServer.objects.get(id=self.ids["mcp_server"]))
         caller.post(f"agents/{agent}/archival-memory", {"text": f"heron {name}"})
         conversation = caller.post(f"conversations/?agent_id={agent}")["id"]
         for place in (self.ids["conversation"], conversation, given.place(Agent.objects.get(id=other["id"])).id):
@@ -102,6 +108,16 @@ class Filled:
 
 
 TOOL = "conversation_search"
+
+
+def mcp_server(name: str, of: Any) -> McpServer:
+    """A server with one tool, in the organization of `of`; and one more tool of `of`, if that is a server."""
+    made = McpServer.objects.create(
+        organization_id=of.organization_id, name=name, server_type="sse", url="https://mcp.example"
+    )
+    for server in {made, of} if isinstance(of, McpServer) else {made}:
+        Tool.objects.create(organization_id=of.organization_id, name=name, tool_type="external_mcp", mcp_server=server)
+    return made
 
 
 def talk(conversation: str, *answers: Any) -> str:
@@ -122,9 +138,12 @@ def filled(acme: Caller, monkeypatch: pytest.MonkeyPatch) -> Filled:
     identity = acme.post("identities/", {"identifier_key": "k", "name": "Ann", "identity_type": "user"})["id"]
     conversation = acme.post(f"conversations/?agent_id={agent['id']}")["id"]
     run = talk(conversation, calls((TOOL, {"query": "x"})), says("hi"))
+    server = mcp_server("there", Agent.objects.get())
     return Filled(
         acme,
         {
+            "mcp_server": server.id,
+            "mcp_tool": server.tools.get().id,
             "agent": agent["id"],
             "block": agent["blocks"][0]["id"],
             "tool": agent["tools"][0]["id"],
