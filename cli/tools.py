@@ -4,22 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from cli.configuration import Refused
 from cli.screen import printable
 from cli.server import server
 
-FIRST_LINE = 70
+FIRST_LINE = 75
 
 
 def listed() -> None:
-    table = Table("name", "kind", "id", "what it does", box=None)
     for tool in server().get("/v1/tools/", limit="200", order="asc"):
         words = (tool["description"] or "").strip().splitlines() or [""]
-        table.add_row(tool["name"], tool["tool_type"], tool["id"], printable(words[0][:FIRST_LINE]))
-    Console().print(table)
+        print(f"{printable(tool['name']):<28} {tool['id']}\n    {printable(words[0][:FIRST_LINE])}")
 
 
 def created(path: Path) -> None:
