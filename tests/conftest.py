@@ -9,6 +9,7 @@ from tests.fakellm import FakeLLM
 from tests.live import Server
 from tests.live.processes import free_port
 from tests.tools.mcp.processes import GOOD, started
+from tools.sandbox import Level, detect
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +29,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def llm() -> Iterator[FakeLLM]:
     with FakeLLM() as fake:
         yield fake
+
+
+@pytest.fixture
+def jail() -> None:
+    """For tests in which users' tools run: they are refused where the machine cannot lock them in."""
+    tier = detect()
+    if tier.level < Level.FILTERED:
+        pytest.skip(str(tier))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ import pytest
 
 from tests.live import Server, call, turn, wait_until
 
+pytestmark = pytest.mark.usefixtures("jail")
+
 ROLL_DICE = '''
 import random
 

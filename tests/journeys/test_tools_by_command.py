@@ -36,6 +36,7 @@ def perdure(server: Server, *words: str | Path) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
 
 
+@pytest.mark.usefixtures("jail")
 def test_a_try_prints_what_the_function_prints_and_returns(server: Server, file: Path) -> None:
     assert perdure(server, "try", file, '{"numbers": [1, 2, 3]}').stdout == "adding\n6\n"
     assert server.sql("SELECT count(*) FROM tools_tool WHERE name = 'add_up' AND source_code IS NULL") == [(0,)]
