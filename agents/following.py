@@ -267,7 +267,7 @@ async def ended(run_id: str, queue: Entries) -> list[Wire] | None:
                 rows += entry["count"]
             elif entry["kind"] == "done":
                 return events if rows == entry["count"] else None
-        if entries is LOOK_AGAIN and await in_thread(_is_over, run_id):
+        if entries is LOOK_AGAIN and await in_thread(is_over, run_id):
             return None
 
 
@@ -285,6 +285,6 @@ def _durable(run_id: str, after: int) -> tuple[list[Wire], bool]:
     return list(durable_events(run, after)), run.is_terminal
 
 
-def _is_over(run_id: str) -> bool:
+def is_over(run_id: str) -> bool:
     run = Run.objects.filter(id=run_id).only("status").first()
     return run is None or run.is_terminal

@@ -35,7 +35,7 @@ def want_models() -> None:
 
 
 def ask_mcp(ticket: str) -> bool:
-    """Have some worker answer the question of this ticket (tools/mcp/asking.py). False without a broker."""
+    """Have some worker answer the question of this ticket (tools/asking.py). False without a broker."""
     return _sent(ASK_MCP, ticket)
 
 

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db import connection
 
 from agents.hints import ASK_MCP
+from tools.asking import Question, Reply, reply, take
 from tools.mcp import McpError, TimedOut, call
-from tools.mcp.asking import Question, Reply, reply, take
 from tools.mcp.sync import remote_name, sync
 from tools.models import McpServer, Tool
 

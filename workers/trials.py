@@ -12,9 +12,9 @@ from agents.models import Agent
 from agents.toolbox import agent_variables
 from tools import custom
 from tools.arguments import parse
+from tools.asking import Question, Reply, reply, take
 from tools.executor import returned
 from tools.mcp import call as call_remote
-from tools.mcp.asking import Question, Reply, reply, take
 from tools.mcp.sync import remote_name
 from tools.models import Tool
 from tools.spec import ToolCall, ToolError, ToolReturn

@@ -1,8 +1,5 @@
 """MCP servers and their tools. What is told of them comes from rows; workers talk to them, and these views wait."""
 
-import json
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -14,8 +11,9 @@ from rest_framework.request import Request
 
 from accounts.authentication import principal_of
 from accounts.keys import Principal
+from agents.api.asking import ONCE, answer_of, asked, unserved
+from agents.api.async_views import AsyncView, only
 from agents.api.mcp_configs import McpServerChange, McpServerFields, columns_of, mcp_server_shape
-from agents.api.messages import AsyncView
 from agents.api.requests import json_body
 from agents.api.scope import one, owned
 from agents.api.shapes import tool_shape
@@ -24,16 +22,13 @@ from agents.errors import Conflict, NotFound, invalid
 from agents.following import in_thread
 from agents.hints import ask_mcp
 from agents.models import Agent
-from tools.mcp.asking import NobodyAnswers, Reply, ask
+from tools.asking import NobodyAnswers, Reply
 from tools.mcp.calls import CALL_SECONDS
 from tools.models import McpServer, Tool
 
 SYNC_SECONDS = 60.0
 """More than listing the tools may take: a command's start, and the answer."""
 RUN_SECONDS = CALL_SECONDS + 40.0
-
-ONCE = {"x-should-retry": "false"}
-"""Clients' libraries send some requests again by themselves. A tool may have done something already."""
 
 
 class McpServers(ApiView):
@@ -110,23 +105,6 @@ servers = then_synced(McpServers)
 one_server = then_synced(OneMcpServer)
 
 
-def only(method: str) -> Callable[[AsyncView], AsyncView]:
-    """An async view that answers this method alone. Keys stand in for cookies here, so there is nothing to forge."""
-
-    def guard(view: AsyncView) -> AsyncView:
-        @csrf_exempt
-        @wraps(view)
-        async def guarded(request: HttpRequest, **words: str) -> HttpResponseBase:
-            if request.method == method:
-                return await view(request, **words)
-            detail = f"{request.method} is not allowed here; use {method}."
-            return JsonResponse({"detail": detail}, status=405, headers={"Allow": method})
-
-        return guarded
-
-    return guard
-
-
 @only("PATCH")
 async def refresh(request: HttpRequest, mcp_server_id: str) -> HttpResponseBase:
     """Make the tools those that the server lists now, and tell what has changed."""
@@ -167,18 +145,6 @@ async def run(request: HttpRequest, mcp_server_id: str, tool_id: str) -> HttpRes
     return JsonResponse(answer_of(reply)) if reply["status"] in ("success", "error") else _fault(reply)
 
 
-async def asked(hint: Callable[[str], bool], question: dict[str, Any], seconds: float) -> Reply:
-    """What a worker answers to the question. Raises NobodyAnswers."""
-
-    async def tell(ticket: str) -> bool:
-        return await in_thread(hint, ticket)
-
-    reply = await ask(settings.REDIS_URL, tell, question, seconds)
-    if reply["status"] == "failed":
-        raise NobodyAnswers("The worker that was asked has failed; its log has more of it.")
-    return reply
-
-
 def _tool(principal: Principal, mcp_server_id: str, tool_id: str) -> Tool:
     server = one(principal, McpServer, mcp_server_id)
     tool: Tool = one(principal, Tool, tool_id, owned(principal, Tool).filter(mcp_server=server))
@@ -195,32 +161,8 @@ def _saved(server: McpServer, principal: Principal) -> McpServer:
     return server
 
 
-def answer_of(reply: Reply) -> dict[str, Any]:
-    """A ToolExecutionResult. JSON is told as what it says, other text as it is."""
-    failed = reply["status"] == "error"
-    return {
-        "status": reply["status"],
-        "func_return": _value(reply["text"]),
-        "agent_state": None,
-        "stdout": reply.get("stdout") or [],
-        "stderr": reply.get("stderr") or ([reply["text"]] if failed else []),
-        "sandbox_config_fingerprint": None,
-    }
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
 def _fault(reply: Reply) -> JsonResponse:
     if reply["status"] == "timeout":
         return JsonResponse({"detail": reply["text"]}, status=408, headers=ONCE)
     error = {"type": "mcp_connection_error", "message": reply["text"], "detail": None}
     return JsonResponse({"detail": reply["text"], "error": error}, status=502, headers=ONCE)
-
-
-def unserved(error: NobodyAnswers) -> JsonResponse:
-    return JsonResponse({"detail": str(error)}, status=503, headers=ONCE)

@@ -1,19 +1,18 @@
 """Messages: send and wait, stream, send and go; list; cancel. Async views, because most of their time is waiting."""
 
-from collections.abc import Awaitable, Callable
-from functools import cache, wraps
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.views.decorators.csrf import csrf_exempt
 from rest_framework.request import Request
 
 from accounts.authentication import principal_of
 from accounts.keys import Principal
 from agents.api.agents import providers
-from agents.api.compaction import compaction_settings
+from agents.api.async_views import only
 from agents.api.inputs import offer_of
 from agents.api.pages import newest_page
 from agents.api.requests import flag, json_body
@@ -21,10 +20,9 @@ from agents.api.scope import conversation, default_conversation, one, owned
 from agents.api.shapes import run_shape
 from agents.api.sse import event_stream
 from agents.api.views import ApiView, answer
-from agents.compacting import KIND
-from agents.errors import BadRequest, Conflict, InvalidRequest, invalid
+from agents.errors import Conflict, InvalidRequest, invalid
 from agents.events import durable_events, failure_of, usage_of
-from agents.following import ended, hub, in_thread
+from agents.following import ended, hub, in_thread, is_over
 from agents.models import TERMINAL, Agent, Approval, Conversation, Message, Run
 from agents.runs import Offer, accept, cancel, close_approval
 from agents.streaming import Wires
@@ -41,47 +39,31 @@ ERROR_STATUS = {
 
 SERVER_FAULTS = ("internal_error", "worker_lost", "deadline_exceeded", "context_overflow")
 
-AsyncView = Callable[..., Awaitable[HttpResponseBase]]
-
 
 @cache
 def wires() -> Wires:
     return Wires(settings.REDIS_URL, settings.STREAM_RETENTION_SECONDS)
 
 
-def post(view: AsyncView) -> AsyncView:
-    """An async view that answers POST alone. Keys stand in for cookies here, so there is nothing to forge."""
-
-    @csrf_exempt
-    @wraps(view)
-    async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.method != "POST":
-            detail = f"{request.method} is not allowed here; use POST."
-            return JsonResponse({"detail": detail}, status=405, headers={"Allow": "POST"})
-        return await view(request, *args, **kwargs)
-
-    return guarded
-
-
-@post
+@only("POST")
 async def send(request: HttpRequest, agent_id: str) -> HttpResponseBase:
     """Answers when the run has ended; with `streaming`, event by event."""
     return await _send(request, lambda principal: default_conversation(principal, agent_id), streaming=False)
 
 
-@post
+@only("POST")
 async def stream(request: HttpRequest, agent_id: str) -> HttpResponseBase:
     body = json_body(request) | {"streaming": True}
     return await _send(request, lambda principal: default_conversation(principal, agent_id), body=body)
 
 
-@post
+@only("POST")
 async def send_to_conversation(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
     agent_id = json_body(request).get("agent_id")
     return await _send(request, lambda principal: conversation(principal, conversation_id, agent_id), streaming=True)
 
 
-@post
+@only("POST")
 async def send_async(request: HttpRequest, agent_id: str) -> HttpResponseBase:
     """Answers at once, with the run."""
     body = json_body(request)
@@ -129,13 +111,9 @@ async def _send(
             return await in_thread(outcome, run.id)
     # Another request had brought the same input: wait for that run.
     async with hub().listen(run.id) as queue:
-        if not await in_thread(_is_over, run.id):
+        if not await in_thread(is_over, run.id):
             await ended(run.id, queue)
         return await in_thread(outcome, run.id)
-
-
-def _is_over(run_id: str) -> bool:
-    return Run.objects.only("status").get(id=run_id).is_terminal
 
 
 def outcome(run_id: str) -> JsonResponse:
@@ -181,49 +159,6 @@ def _check_streaming(body: dict[str, Any], streaming: bool) -> None:
             ["body", asked[0]],
             f"Streaming options set without streaming enabled: {', '.join(asked)}. Set streaming to true as well.",
         )
-
-
-@post
-async def summarize(request: HttpRequest, agent_id: str) -> HttpResponseBase:
-    """Compact what is in context of the agent's own thread, now. Answers when that is done."""
-    return await _compacted(request, lambda principal, body: default_conversation(principal, agent_id))
-
-
-@post
-async def compact(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
-    return await _compacted(
-        request, lambda principal, body: conversation(principal, conversation_id, body.get("agent_id"))
-    )
-
-
-async def _compacted(
-    request: HttpRequest, find: Callable[[Principal, dict[str, Any]], Conversation]
-) -> HttpResponseBase:
-    """A run like any other, behind those that are queued; it has no input."""
-    body = json_body(request)
-
-    def prepare() -> tuple[Conversation, Offer]:
-        principal = principal_of(request.headers.get("Authorization"))
-        chosen = compaction_settings(body.get("compaction_settings"), ["body", "compaction_settings"])
-        options = {"compaction_settings": chosen} if chosen else {}
-        return find(principal, body), Offer([], options, KIND, key_id=principal.key_id)
-
-    place, made = await in_thread(prepare)
-    async with hub().listen(made.run_id) as queue:
-        run = await in_thread(accept, place, made)
-        await ended(run.id, queue)
-        return await in_thread(_compaction, run.id)
-
-
-def _compaction(run_id: str) -> JsonResponse:
-    row = Message.objects.filter(run_id=run_id, role=Message.Role.SUMMARY).order_by("seq").last()
-    if row is None:
-        if Run.objects.get(id=run_id).status == Run.Status.COMPLETED:
-            raise BadRequest("There is nothing to compact: no message could leave the context window.")
-        return outcome(run_id)
-    stats = row.content["stats"]
-    before, after = stats["messages_count_before"], stats["messages_count_after"]
-    return JsonResponse({"summary": row.content["summary"], "num_messages_before": before, "num_messages_after": after})
 
 
 class AgentMessages(ApiView):
@@ -297,19 +232,3 @@ def _cancelled(run_id: str) -> str:
     """A run that a worker holds will be cancelled in a moment; one that had ended says how."""
     run = cancel(run_id, wires())
     return run.status if run.is_terminal else "cancelled"
-
-
-@post
-async def resume(request: HttpRequest, run_id: str) -> HttpResponseBase:
-    """A run's stream again, from behind `starting_after`. Any run can be resumed, and as long as it is kept."""
-    body = json_body(request)
-    after = body.get("starting_after") or 0
-    if not isinstance(after, int) or isinstance(after, bool) or after < 0:
-        raise invalid(["body", "starting_after"], "Should be a number of an event, or 0", "int_type")
-
-    def find() -> Run:
-        return one(principal_of(request.headers.get("Authorization")), Run, run_id)
-
-    run = await in_thread(find)
-    pings = bool(body.get("include_pings"))
-    return event_stream(run.id, after=after, tokens=body.get("stream_tokens") is not False, pings=pings, greet=False)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import wraps
 from typing import Any
 
 from django.db.models import DurationField, ExpressionWrapper, F
@@ -13,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
 from accounts.authentication import principal_of
 from agents.api.agents import providers
-from agents.api.messages import AsyncView
+from agents.api.async_views import only
 from agents.api.shapes import Shape, embedding_config_shape, endpoint_type, llm_config_shape
 from agents.errors import invalid
 from agents.following import in_thread
@@ -45,20 +44,7 @@ class Listed:
     is_fresh: bool = False
 
 
-def get(view: AsyncView) -> AsyncView:
-    """An async view that answers GET alone."""
-
-    @wraps(view)
-    async def guarded(request: HttpRequest) -> HttpResponseBase:
-        if request.method != "GET":
-            detail = f"{request.method} is not allowed here; use GET."
-            return JsonResponse({"detail": detail}, status=405, headers={"Allow": "GET"})
-        return await view(request)
-
-    return guarded
-
-
-@get
+@only("GET")
 async def models(request: HttpRequest) -> HttpResponseBase:
     """A plain list. Every provider is the server's own, `base`: nobody has brought a key of theirs."""
     query, categories = request.GET, request.GET.getlist("provider_category")
@@ -72,7 +58,7 @@ async def models(request: HttpRequest) -> HttpResponseBase:
     return _answer([item for item in items if asked.items() <= item.items()])
 
 
-@get
+@only("GET")
 async def embedding_models(request: HttpRequest) -> HttpResponseBase:
     return _answer([embedding_shape(*item) for item in _items(await _listings(request)) if dimensions(item[1])])
 

@@ -1,11 +1,12 @@
-"""A conversation's stream again: the run that is named, that of an otid, or the one that is under way."""
+"""Streams again: of a run, or of a conversation (the run that is named, that of an otid, or the one under way)."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 
 from accounts.authentication import principal_of
-from agents.api.messages import post
+from agents.api.async_views import only
 from agents.api.requests import json_body
 from agents.api.scope import conversation, one
 from agents.api.sse import event_stream
@@ -14,11 +15,21 @@ from agents.following import in_thread
 from agents.models import TERMINAL, Conversation, Run
 
 
-@post
+@only("POST")
+async def resume_run(request: HttpRequest, run_id: str) -> HttpResponseBase:
+    """A run's stream again, from behind `starting_after`. Any run can be resumed, and as long as it is kept."""
+    body = json_body(request)
+
+    def find() -> str:
+        return str(one(principal_of(request.headers.get("Authorization")), Run, run_id).id)
+
+    return await _resumed(body, find)
+
+
+@only("POST")
 async def resume_conversation(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
     """From behind `starting_after`. `batch_size` and `poll_interval` are of no use here: events are told at once."""
     body = json_body(request)
-    after = _after(body)
 
     def find() -> str:
         principal = principal_of(request.headers.get("Authorization"))
@@ -28,6 +39,11 @@ async def resume_conversation(request: HttpRequest, conversation_id: str) -> Htt
         otid = _text(body, "otid")
         return _of_otid(place, otid) if otid else _under_way(place)
 
+    return await _resumed(body, find)
+
+
+async def _resumed(body: dict[str, Any], find: Callable[[], str]) -> HttpResponseBase:
+    after = _after(body)
     tokens, pings = body.get("stream_tokens") is not False, bool(body.get("include_pings"))
     return event_stream(await in_thread(find), after=after, tokens=tokens, pings=pings, greet=False)
 

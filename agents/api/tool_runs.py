@@ -5,7 +5,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
 from accounts.authentication import principal_of
-from agents.api.mcp_servers import answer_of, asked, only, unserved
+from agents.api.asking import answer_of, asked, unserved
+from agents.api.async_views import only
 from agents.api.requests import json_body
 from agents.api.scope import one
 from agents.api.tool_sources import derived_schema
@@ -13,8 +14,8 @@ from agents.errors import BadRequest, NotFound, invalid
 from agents.following import in_thread
 from agents.hints import run_tool
 from agents.models import Agent
+from tools.asking import NobodyAnswers
 from tools.custom import LONGEST_SECONDS
-from tools.mcp.asking import NobodyAnswers
 
 RUN_SECONDS = LONGEST_SECONDS + 40.0
 

@@ -80,6 +80,13 @@ def test_settings_are_checked(server: Server, settings: Any) -> None:
             send()
 
 
+def test_a_summariser_that_nobody_has_is_refused_before_anything_is_done(server: Server) -> None:
+    agent = talked(server, 1)
+    with pytest.raises(letta_client.NotFoundError, match="nobody"):
+        server.client().agents.messages.compact(agent, compaction_settings={"model": "nobody/knows"})
+    assert len(server.client().runs.list(agent_id=agent).items) == 1
+
+
 def test_a_full_window_is_summarised_before_the_model_is_asked(server: Server) -> None:
     client = server.client()
     agent = server.agent(context_window_limit=2500)
@@ -128,7 +135,10 @@ def test_a_turn_of_many_long_returns_goes_on(server: Server) -> None:
     server.llm.script(match="Conversation:", text=SUMMARY, repeat=20)
     steps = [call("repeat_text", text=f"{number} some words", times=150) for number in range(6)]
     done = client.agents.messages.create(agent, input=turn(*steps, "!say finished"))
-    assert done.stop_reason.stop_reason in ("end_turn", "max_steps")
+    # The request itself has left by then, and with it what this model goes by; the summary is what is left of it.
+    assert (done.stop_reason.stop_reason, done.messages[-1].message_type) == ("end_turn", "assistant_message")
+    assert in_context(server, agent)[:2] == ["system", "summary"]
+    assert client.agents.messages.create(agent, input="and now?").messages[-1].content == "ok: and now?"
 
 
 def test_compacting_waits_its_turn(server: Server) -> None:

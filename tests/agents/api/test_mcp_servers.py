@@ -12,7 +12,8 @@ from agents.api import mcp_servers
 from agents.models import Agent, AgentTool
 from tests.live.processes import free_port
 from tests.tools.mcp.conftest import allowed, running  # noqa: F401
-from tools.mcp import asking, call, session
+from tools import asking
+from tools.mcp import call, session
 from tools.mcp.calls import target_of
 from tools.models import McpServer, Tool
 from workers import mcp as worker

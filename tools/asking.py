@@ -1,4 +1,4 @@
-"""Both ends of a question that a web process asks of a worker, over Redis: only workers talk to MCP servers.
+"""Both ends of a question that a web process asks of a worker, over Redis: only workers run tools.
 
 The question lies under its ticket for some seconds. The worker that takes it away answers it, so none is answered
 twice, and one that nobody took in time is never answered: who asked has been told so.
@@ -28,7 +28,7 @@ class NobodyAnswers(Exception):
 
 async def ask(url: str, tell: Callable[[str], Awaitable[bool]], question: Question, seconds: float) -> Reply:
     """`tell` gives some worker the ticket; `seconds` is what the worker may take. Raises NobodyAnswers."""
-    ticket = new_id("mcp-question")
+    ticket = new_id("question")
     wait = TAKEN_WITHIN_SECONDS + seconds
     async with aclosing(redis.asyncio.Redis.from_url(url, socket_timeout=wait + _REDIS_SECONDS)) as client:
         try:
