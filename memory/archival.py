@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Literal
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from memory.models import Archive, Passage
-from memory.search import SearchError, by_words, result_count, within
+from memory.ranking import Collection
+from memory.search import SearchError, best, made_within, result_count
 
 MAX_PASSAGE_CHARS = 32_768
 DEFAULT_RESULTS = 5
@@ -52,8 +53,8 @@ class Archival:
         end: str | datetime | None = None,
     ) -> list[Passage]:
         """Best first; each passage has its `rank`. Raises SearchError."""
-        rows = within(_tagged(self._passages(), tags, tag_match_mode), start, end)
-        return list(by_words(rows, query)[: result_count(top_k, DEFAULT_RESULTS)])
+        wanted = _tagged(tags, tag_match_mode) & made_within(start, end)
+        return best(Collection(self._passages(), wanted), query, result_count(top_k, DEFAULT_RESULTS))
 
     def _passages(self) -> QuerySet[Passage]:
         return Passage.objects.filter(organization_id=self._organization_id, archive_id__in=self._archive_ids)
@@ -64,9 +65,9 @@ class Archival:
         return self._archive_ids[0]
 
 
-def _tagged(rows: QuerySet[Passage], tags: Sequence[str], mode: TagMatch) -> QuerySet[Passage]:
+def _tagged(tags: Sequence[str], mode: TagMatch) -> Q:
     if mode not in ("any", "all"):
         raise SearchError(f"The tag match mode {mode!r} is unknown; use 'any' or 'all'.")
     if not tags:
-        return rows
-    return rows.filter(tags__overlap=list(tags)) if mode == "any" else rows.filter(tags__contains=list(tags))
+        return Q()
+    return Q(tags__overlap=list(tags)) if mode == "any" else Q(tags__contains=list(tags))

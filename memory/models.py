@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
+from django.db.models.functions import Length
 
 from accounts.fields import IdField, SafeJSONField, SafeTextField
 from accounts.models import Organization
@@ -59,7 +60,7 @@ class Archive(models.Model):
 
 
 class Passage(models.Model):
-    """One piece of archival memory. `terms` is kept beside the text, so that a search never parses it again."""
+    """One piece of archival memory. `terms` and `size` are kept beside the text, so that a search never reads it."""
 
     id = IdField("passage")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
@@ -71,10 +72,14 @@ class Passage(models.Model):
     terms = models.GeneratedField(
         expression=SearchVector("text", config="english"), output_field=SearchVectorField(), db_persist=True
     )
+    size = models.GeneratedField(expression=Length("text"), output_field=models.IntegerField(), db_persist=True)
 
     class Meta:
         indexes = [
-            models.Index(fields=["archive", "created_at", "id"], name="passage_in_order"),
+            # With what an archive's statistics are made of, so that these are told by the index alone.
+            models.Index(
+                fields=["archive", "created_at", "id"], include=["organization", "size"], name="passage_in_order"
+            ),
             GinIndex(fields=["terms"], name="passage_terms"),
         ]
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from memory.search import by_words, newest_first, result_count, within
+from memory.ranking import Collection, Neighbours
+from memory.search import best, made_within, newest_first, result_count
 
 DEFAULT_RESULTS = 5
 
@@ -18,14 +19,17 @@ def search(
     limit: int | None = None,
     start: str | datetime | None = None,
     end: str | datetime | None = None,
+    neighbours: Neighbours = "matching",
 ) -> list[Any]:
     """The messages that fit `query` best, or without one the newest. System prompts and empty messages are left out.
 
-    `messages` are rows of any model with role, text, terms and created_at. Each result has its `rank`.
-    Raises SearchError.
+    `messages` are rows of any model with role, text, terms, size, created_at, conversation_id and seq. A message gains
+    by what was said right before and behind it; with `neighbours="all"` it may be found by that alone.
+    Each result has its `rank`. Raises SearchError.
     """
-    rows = within(messages.exclude(role="system").exclude(text=""), start, end)
-    if roles:
-        rows = rows.filter(role__in=list(roles))
-    found = by_words(rows, query) if query and query.strip() else newest_first(rows)
-    return list(found[: result_count(limit, DEFAULT_RESULTS)])
+    wanted = made_within(start, end) & (Q(role__in=list(roles)) if roles else Q())
+    spoken = messages.exclude(role="system").exclude(text="")
+    count = result_count(limit, DEFAULT_RESULTS)
+    if not (query and query.strip()):
+        return list(newest_first(spoken.filter(wanted)).defer("terms")[:count])
+    return best(Collection(spoken, wanted, whole=messages, neighbours=neighbours), query, count)

@@ -1,18 +1,23 @@
-"""Search by words, the same for passages and for messages: any word may match, what holds more of them comes first."""
+"""Search, the same for passages and messages: any word may match, and what holds more and rarer ones comes first."""
 
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.search import SearchQueryField, SearchRank
 from django.db import connection
-from django.db.models import BooleanField, F, FloatField, Func, QuerySet, Value
+from django.db.models import BooleanField, F, FloatField, Func, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
 from accounts.fields import clean_text
+from memory.fusion import Candidate, newest_of_alike
+from memory.ranking import Collection, Match, by_terms, is_empty
 
 MAX_QUERY_CHARS = 20_000
 MAX_TERMS = 100
 MAX_RESULTS = 100
+POOL = 200
+"""How many of the best are looked at more closely."""
 
 _DATE_FORM = "Write it as 2026-01-15, 2026-01-15T14:30 or 2026-01-15T14:30:00+02:00; without an offset it is UTC."
 
@@ -26,12 +31,45 @@ class _Matches(Func):
     output_field = BooleanField()
 
 
+class _Array(Func):
+    function = "tsvector_to_array"
+    output_field = ArrayField(TextField())
+
+
 class SearchError(ValueError):
     """The search was asked for in a way that has no answer; the text says how to ask."""
 
 
+def best(collection: Collection, query: str, limit: int) -> list[Any]:
+    """The rows that fit the query best; each has its `rank`. Of such that say nearly the same the newest comes first.
+
+    A query without terms (stop words, emoji) is looked for as it is written; then `rank` is None.
+    """
+    query = clean_text(query).strip()[:MAX_QUERY_CHARS]
+    if is_empty(collection.rows):
+        return []
+    terms = _terms(query)
+    if not terms:
+        return list(newest_first(collection.filtered().filter(text__icontains=query)).defer("terms")[:limit])
+    return _shown(collection, by_terms(collection, [_quoted(term) for term in terms], max(POOL, limit)), limit)
+
+
+def _shown(collection: Collection, matches: list[Match], limit: int) -> list[Any]:
+    rows = collection.rows.filter(pk__in=[match.id for match in matches[: 2 * limit + 20]])
+    found = {row.pk: row for row in rows.defer("terms").annotate(words=_Array("terms"))}
+    candidates = [
+        Candidate(match.id, match.score, match.terms, frozenset(found[match.id].words), found[match.id].created_at)
+        for match in matches
+        if match.id in found
+    ]
+    chosen = newest_of_alike(candidates)[:limit]
+    for candidate in chosen:
+        found[candidate.id].rank = candidate.score
+    return [found[candidate.id] for candidate in chosen]
+
+
 def by_words(rows: QuerySet[Any], query: str) -> QuerySet[Any]:
-    """The rows that hold any term of `query`, best first, then newest; each has its `rank`.
+    """Every row that matches, for lists that are paged; what mentions more of the words comes first.
 
     A query without terms (stop words, emoji) is looked for as it is written; then `rank` is None.
     """
@@ -50,12 +88,15 @@ def newest_first(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 def within(rows: QuerySet[Any], start: str | datetime | None, end: str | datetime | None) -> QuerySet[Any]:
     """The rows made from `start` to `end`, both included; an end that is only a date includes that whole day."""
+    return rows.filter(made_within(start, end))
+
+
+def made_within(start: str | datetime | None, end: str | datetime | None) -> Q:
     first, last = _moment(start, time.min), _moment(end, time.max)
     if first and last and first > last:
         raise SearchError(f"The start ({start}) is later than the end ({end}); swap them.")
-    if first:
-        rows = rows.filter(created_at__gte=first)
-    return rows.filter(created_at__lte=last) if last else rows
+    since = Q(created_at__gte=first) if first else Q()
+    return since & Q(created_at__lte=last) if last else since
 
 
 def result_count(wanted: int | None, default: int) -> int:

@@ -72,6 +72,47 @@ def test_any_word_matches_and_more_words_come_first(archival):
     assert found[0].rank > found[1].rank > 0
 
 
+def test_a_rare_word_counts_for_more_than_a_common_one(archival):
+    for number in range(8):
+        archival.insert(f"the harbour, berth {number}")
+    archival.insert("a heron stood there")
+    assert texts(archival.search("harbour heron"))[0] == "a heron stood there"
+
+
+def test_a_short_text_about_it_comes_before_a_long_one_that_mentions_it(archival):
+    archival.insert("lighthouse " + "and many other things that were seen on the way " * 20)
+    archival.insert("the lighthouse at night", created_at=JANUARY)
+    assert texts(archival.search("lighthouse"))[0] == "the lighthouse at night"
+
+
+def test_further_mentions_count_for_less_and_less(archival):
+    for mentions in (1, 2, 8):
+        archival.insert(" ".join(["tea"] * mentions + ["x"] * (8 - mentions)))
+    scores = [passage.rank for passage in archival.search("tea")]
+    assert scores[0] > scores[1] > scores[2]
+    assert scores[0] < 2.2 * scores[2]
+
+
+def test_what_others_keep_does_not_change_a_score(archival, archive):
+    archival.insert("tea with milk")
+    archival.insert("coffee")
+    before = archival.search("tea")[0].rank
+    stranger = Organization.objects.create(name="Other")
+    shelf = Archive.objects.create(organization=stranger, name="theirs")
+    for _ in range(20):
+        Passage.objects.create(organization=stranger, archive=shelf, text="tea " * 9, created_at=JANUARY)
+    assert archival.search("tea")[0].rank == before
+
+
+def test_of_what_says_nearly_the_same_the_newest_comes_first(archival):
+    first = "Ann Berg from Oslo drinks green tea with honey"
+    second = "Ann Berg from Oslo now drinks black tea with honey"
+    archival.insert(first, created_at=JANUARY)
+    archival.insert(second, created_at=JANUARY + timedelta(days=1))
+    archival.insert("tea tea tea", created_at=JANUARY + timedelta(days=2))
+    assert texts(archival.search("What does Ann from Oslo drink?")) == [second, first]
+
+
 def test_of_equal_matches_the_newest_comes_first(archival):
     for day in (2, 3, 1):
         archival.insert(f"tea {day}", created_at=JANUARY + timedelta(days=day))

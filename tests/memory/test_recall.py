@@ -50,8 +50,8 @@ def test_without_a_query_the_newest_come_first(messages, query):
 
 def test_any_word_matches_best_first(messages):
     found = recall.search(messages, "she was drinking teas")
-    assert texts(found) == ["I drink tea", "tea 12", "tea is fine"]
-    assert found[0].rank > found[1].rank
+    assert texts(found) == ["I drink tea", "tea is fine", "tea 12"]
+    assert found[0].rank > found[1].rank > found[2].rank
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,59 @@ def test_dates(messages, start, end, expected):
 def test_a_bad_date_is_refused(messages):
     with pytest.raises(SearchError, match="not a date"):
         recall.search(messages, end="soon")
+
+
+@pytest.fixture
+def say(conversation):
+    def said(role, *lines):
+        for line in lines:
+            seq = Message.objects.count() + 1
+            Message.objects.create(
+                organization=conversation.organization,
+                agent=conversation.agent,
+                conversation=conversation,
+                seq=seq,
+                role=role,
+                text=line,
+                content={},
+                created_at=START + timedelta(hours=seq),
+            )
+
+    return said
+
+
+def test_what_was_said_right_before_and_behind_comes_along(say):
+    say("user", "hello", "How is your dog called?", "Rex", "fine weather")
+    assert texts(recall.search(Message.objects.all(), "dog", neighbours="all")) == [
+        "How is your dog called?",
+        "Rex",
+        "hello",
+    ]
+    assert texts(recall.search(Message.objects.all(), "dog")) == ["How is your dog called?"]
+
+
+def test_a_match_beside_a_match_gains_by_it(say):
+    say("user", "the ferry", "x", "the ferry", "an hour", "y", "the ferry", "z")
+    assert [row.seq for row in recall.search(Message.objects.all(), "ferry hour", limit=2)] == [4, 3]
+    say("user", "the hour", "w", "the hour", "x")
+    assert [row.seq for row in recall.search(Message.objects.all(), "hour", limit=2)] == [10, 8]
+
+
+def test_a_neighbour_counts_whatever_its_role_and_is_found_in_its_own(say):
+    say("user", "How is your dog called?")
+    say("assistant", "Rex", "It rains")
+    found = recall.search(Message.objects.all(), "dog", roles=["assistant"], neighbours="all")
+    assert texts(found) == ["Rex"]
+
+
+def test_neighbours_are_of_the_same_conversation_and_among_the_rows(say, conversation):
+    say("user", "the dog")
+    other = Conversation.objects.create(organization=conversation.organization, agent=conversation.agent)
+    say("user", "beside")
+    Message.objects.filter(text="beside").update(conversation=other)
+    assert texts(recall.search(Message.objects.all(), "dog", neighbours="all")) == ["the dog"]
+    Message.objects.filter(text="beside").update(conversation=conversation)
+    assert texts(recall.search(Message.objects.exclude(text="beside"), "dog", neighbours="all")) == ["the dog"]
 
 
 def test_only_the_rows_that_were_handed_over(messages):

@@ -151,19 +151,26 @@ def test_too_long_a_passage_is_an_error_with_advice(call, make_context, archival
 def test_a_conversation_is_searched(call, make_context, say):
     context = make_context(messages=Message.objects.all())
     say("user", "my dog is called Rex", context.now - timedelta(days=2))
-    say("assistant", "what a fine cat", context.now - timedelta(hours=1))
+    say("assistant", "what a fine name", context.now - timedelta(hours=1))
+    say("assistant", "far behind", context.now)
     found = json.loads(call("conversation_search", context, query="dogs").text)
-    relevance = found["results"][0].pop("relevance")
-    assert relevance > 0
+    relevance = [result.pop("relevance") for result in found["results"]]
+    assert relevance[0] > relevance[1] > 0
     assert found == {
-        "message": "Showing 1 results:",
+        "message": "Showing 2 results:",
         "results": [
             {
                 "timestamp": "2026-02-27T12:00:00+00:00",
                 "time_ago": "2 days ago",
                 "role": "user",
                 "content": "my dog is called Rex",
-            }
+            },
+            {
+                "timestamp": "2026-03-01T11:00:00+00:00",
+                "time_ago": "1 hour ago",
+                "role": "assistant",
+                "content": "what a fine name",
+            },
         ],
     }
 

@@ -30,7 +30,9 @@ def archival_memory_search(
     start_datetime: str | None = None,
     end_datetime: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Search archival memory by words. What holds more of the words comes first, and the newer before the older.
+    """Search archival memory by words. What holds more and rarer ones of them comes first.
+
+    Of facts that say nearly the same the newest comes first.
 
     Any of the words may match, so name all that may stand in the fact, synonyms too.
 

@@ -21,7 +21,8 @@ def conversation_search(
 ) -> dict[str, Any]:
     """Search all that was ever said in your conversations, also what you no longer see.
 
-    Any word of the query may match; what holds more of them comes first. Without a query the newest come first.
+    Any word of the query may match; what holds more and rarer ones comes first, and what was said right before and
+    behind it may come along. Without a query the newest come first.
 
     Args:
         query: Words to look for. Leave it out to search by role and date only.
@@ -32,7 +33,7 @@ def conversation_search(
     """
     # What an earlier search returned would match again, and hide what it had found.
     messages = context.messages.exclude(role="tool", content__name="conversation_search")
-    found = recall.search(messages, query, roles, limit, start_date, end_date)
+    found = recall.search(messages, query, roles, limit, start_date, end_date, neighbours="all")
     return {"message": f"Showing {len(found)} results:", "results": [_shown(message, context.now) for message in found]}
 
 

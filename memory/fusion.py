@@ -1,0 +1,48 @@
+"""What is done with scores once they are there, in plain Python: hits that say nearly the same go by date."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+ALIKE = 0.6
+"""Which part of the words of two texts has to be the same for them to say nearly the same."""
+CLOSE = 0.8
+"""And how near the lower score has to be to the higher one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A hit, with the terms of the query that it holds, and all the words of its text."""
+
+    id: str
+    score: float
+    terms: frozenset[int]
+    words: frozenset[str]
+    created_at: datetime
+
+
+def newest_of_alike(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Best first as they come, but within a group that says nearly the same the newest first.
+
+    A group keeps its places. Only hits that hold the same terms of the query may change theirs: what sets two
+    otherwise equal texts apart is often the very thing that was asked for, a number for example.
+    """
+    groups: list[list[int]] = []
+    for place, candidate in enumerate(candidates):
+        group = next((group for group in groups if _alike(candidates[group[0]], candidate)), None)
+        if group is None:
+            groups.append([place])
+        else:
+            group.append(place)
+    ordered = list(candidates)
+    for group in groups:
+        newest = sorted((candidates[place] for place in group), key=lambda one: one.created_at, reverse=True)
+        for place, candidate in zip(group, newest, strict=True):
+            ordered[place] = candidate
+    return ordered
+
+
+def _alike(first: Candidate, second: Candidate) -> bool:
+    if first.terms != second.terms or second.score < CLOSE * first.score:
+        return False
+    return len(first.words & second.words) >= ALIKE * len(first.words | second.words)

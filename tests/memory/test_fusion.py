@@ -1,0 +1,36 @@
+"""Hits that say nearly the same go by date; all others stay where their scores have put them."""
+
+from datetime import UTC, datetime
+
+from memory.fusion import Candidate, newest_of_alike
+
+
+def hit(id, score, day, text, terms=(1,)):
+    words = frozenset(text.split())
+    return Candidate(id, score, frozenset(terms), words, datetime(2026, 1, day, tzinfo=UTC))
+
+
+def order(*candidates):
+    return [candidate.id for candidate in newest_of_alike(candidates)]
+
+
+def test_a_group_keeps_its_places_and_goes_by_date():
+    assert order(
+        hit("old", 3, 1, "ann likes green tea"),
+        hit("other", 2.9, 9, "a harbour"),
+        hit("new", 2.8, 3, "ann likes black green tea"),
+        hit("middle", 2.7, 2, "ann likes green tea"),
+    ) == ["new", "other", "middle", "old"]
+
+
+def test_texts_that_differ_in_what_was_asked_for_stay_in_the_order_of_their_scores():
+    first = hit("1001", 3, 1, "invoice of may over ten 1001", terms=(1, 2))
+    assert order(first, hit("1002", 2.9, 2, "invoice of may over ten 1002", terms=(1,))) == ["1001", "1002"]
+
+
+def test_a_much_lower_score_stays_behind():
+    assert order(hit("old", 3, 1, "a b c"), hit("new", 2, 2, "a b c")) == ["old", "new"]
+
+
+def test_texts_with_half_of_their_words_in_common_are_not_alike():
+    assert order(hit("old", 3, 1, "a b c"), hit("new", 3, 2, "a b d")) == ["old", "new"]
