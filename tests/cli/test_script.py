@@ -42,6 +42,7 @@ class Checkout:
         shutil.copy(ROOT / "perdure", self.root / "perdure")
         (self.root / "requirements.lock").write_text(LOCK)
         (self.root / "requirements-dev.lock").write_text(LOCK + "pytest==4 \\\n    --hash=sha256:ee\n")
+        (self.root / "requirements-embeddings.lock").write_text("model==5 \\\n    --hash=sha256:ff\n")
         self.play()
 
     def play(self, recent: int = 0, venv: int = 0, uv: int = 0) -> None:
@@ -103,6 +104,18 @@ def test_tests_install_the_larger_lock_which_serves_both(checkout: Checkout) -> 
     assert "packages of requirements-dev.lock" in checkout.run("test").stdout
     assert "Installing" not in checkout.run("test").stdout
     assert "Installing" not in checkout.run("up").stdout
+
+
+def test_the_local_embedding_model_is_installed_without_what_it_depends_on(checkout: Checkout) -> None:
+    assert "Installing the local embedding model" in checkout.run("up").stdout
+    assert "--no-deps --require-hashes -r requirements-embeddings.lock" in checkout.played.read_text()
+    assert "Installing" not in checkout.run("up").stdout
+
+
+def test_the_local_embedding_model_is_left_out_where_nobody_wants_it(checkout: Checkout) -> None:
+    assert "embedding model" not in checkout.run("up", PERDURE_LOCAL_EMBEDDINGS="0").stdout
+    assert "embedding model" not in checkout.run("chat").stdout
+    assert "Installing the local embedding model" in checkout.run("up").stdout
 
 
 def test_a_virtualenv_whose_python_is_gone_is_made_again(checkout: Checkout) -> None:

@@ -22,6 +22,9 @@ A user message that is a JSON object with a `message` stands for that message; h
 passed over. Besides the calls in flight the server counts those of each conversation, told by `[conversation NAME]`
 in the user's message, or by AGENT_ID and CONVERSATION_ID in the system prompt.
 
+Vectors (POST /v1/embeddings) are near to each other where texts share words; errors, silence and wrong dimensions are
+scripted with POST /script-embeddings (`FakeLLM.script_embeddings`).
+
 Control: POST /script, POST /reset, GET /calls (the last 1,000 requests with their times), GET /stats.
 """
 

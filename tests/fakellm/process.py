@@ -67,6 +67,10 @@ class FakeLLM:
         """What the next calls are answered with: dicts with the fields of `Answer`, `match` and `repeat`."""
         self._ask("POST", "/script", [*answers, *([answer] if answer else [])])
 
+    def script_embeddings(self, *answers: dict[str, Any]) -> None:
+        """What the next requests for vectors are answered with: dicts with the fields of `EmbeddingAnswer`."""
+        self._ask("POST", "/script-embeddings", list(answers))
+
     def calls(self) -> list[dict[str, Any]]:
         """The requests since the last reset: path, headers, body, user, conversation, client_port, began, ended,
         outcome ("answered" or "broken off")."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.fakellm.answers import Answer, Asked, Scripts, answer_to, asked
+from tests.fakellm.embeddings import EmbeddingScripts, embedding_body
 from tests.fakellm.formats import JSON, anthropic_body, anthropic_events, openai_body, openai_events
 
 MODELS = ("fake-1", "fake-2")
@@ -21,10 +22,12 @@ class State:
 
     def __init__(self) -> None:
         self.scripts = Scripts()
+        self.embeddings = EmbeddingScripts()
         self.reset()
 
     def reset(self) -> None:
         self.scripts.clear()
+        self.embeddings.clear()
         self.calls: deque[JSON] = deque(maxlen=_KEPT)
         self.count = self.active = self.max_active = 0
         self._active_of: Counter[str] = Counter()
@@ -116,6 +119,8 @@ class Connection(asyncio.Protocol):
         sent = json.loads(body or b"{}")
         if path in ("/v1/chat/completions", "/v1/messages"):
             await self._answer(path, headers, sent)
+        elif path == "/v1/embeddings":
+            await self._embed(path, headers, sent)
         elif path == "/v1/models":
             self._reply(200, models(anthropic="anthropic-version" in headers))
         else:
@@ -137,6 +142,20 @@ class Connection(asyncio.Protocol):
             else:
                 whole = openai_body if path.endswith("completions") else anthropic_body
                 self._reply(200, whole(answer, str(body.get("model"))))
+
+    async def _embed(self, path: str, headers: dict[str, str], body: JSON) -> None:
+        request = Asked("", 0, None, None)
+        with self._state.in_flight(
+            _record(path, headers, body, request, self._transport.get_extra_info("peername")[1])
+        ):
+            answer = self._state.embeddings.take()
+            if answer.hang:
+                await asyncio.Event().wait()
+            if answer.status != 200:
+                error = {"error": {"type": "fake_error", "message": f"the fake was told to answer {answer.status}"}}
+                self._reply(answer.status, error if answer.body is None else answer.body, answer.headers)
+            else:
+                self._reply(200, embedding_body(body, answer) if answer.body is None else answer.body)
 
     async def _stream(self, answer: Answer, path: str, model: str) -> None:
         head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
@@ -190,6 +209,9 @@ def control(state: State, method: str, path: str, body: Any) -> tuple[int, Any]:
     match method, path:
         case "POST", "/script":
             state.scripts.add(body)
+            return 200, {"scripts": len(body)}
+        case "POST", "/script-embeddings":
+            state.embeddings.add(body)
             return 200, {"scripts": len(body)}
         case "POST", "/reset":
             state.reset()
