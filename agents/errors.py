@@ -10,6 +10,7 @@ AgentError
     |-- Conflict
     |   `-- PendingApproval
     |-- InvalidRequest  with the place of each fault
+    |-- Unserved        no worker is there to answer it
     `-- NotServed
 """
 
@@ -87,6 +88,10 @@ class PendingApproval(Conflict):
             "The agent waits for an answer to its tool calls. Approve, deny or return them before you say more."
         )
         self.detail = {"code": "PENDING_APPROVAL", "message": str(self), "pending_request_id": message_id}
+
+
+class Unserved(ClientError):
+    """Only a worker could say, and none has answered."""
 
 
 class NotServed(ClientError):

@@ -13,6 +13,8 @@ ADVANCE = "workers.advance"
 LIST_MODELS = "workers.list_models"
 ASK_MCP = "workers.ask_mcp"
 RUN_TOOL = "workers.run_tool"
+EMBED = "workers.embed"
+MAKE_VECTORS = "workers.make_vectors"
 PAUSE = 5.0
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,16 @@ def ask_mcp(ticket: str) -> bool:
 def run_tool(ticket: str) -> bool:
     """The same for a tool that is run by hand."""
     return _sent(RUN_TOOL, ticket)
+
+
+def embed(ticket: str) -> bool:
+    """The same for the vector of a text."""
+    return _sent(EMBED, ticket)
+
+
+def want_vectors() -> None:
+    """Tell some worker that passages were filed; each of them looks by itself every few seconds too. Never raises."""
+    _sent(MAKE_VECTORS)
 
 
 def _sent(task: str, *arguments: str) -> bool:

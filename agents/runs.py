@@ -33,6 +33,7 @@ from agents.retry import settled
 from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
 from agents.turns import Hold, Turn
+from memory.embeddings import Vector
 from tools.custom import Runner
 
 log = logging.getLogger(__name__)
@@ -210,6 +211,8 @@ class Outfit(Protocol):
     @property
     def sandbox(self) -> Runner: ...
 
+    def embed(self, handle: str, text: str) -> Vector | None: ...
+
     def llm(self, handle: str) -> LLM: ...
 
     def context_window(self, handle: str) -> int: ...
@@ -267,7 +270,9 @@ def _step(turn: Turn, outfit: Outfit, publisher: Publisher, abort: Abort) -> Non
         book.close(None, [], lambda returns: Finished("end_turn"))
         return
     llm = Timed(outfit.llm(loaded.state.handle), turn)
-    take_step(loaded.state, llm, OutsideTools(turn, loaded.agent, outfit.sandbox), book, publisher.emit, abort)
+    take_step(
+        loaded.state, llm, OutsideTools(turn, loaded.agent, outfit.sandbox, outfit.embed), book, publisher.emit, abort
+    )
 
 
 class Timed:

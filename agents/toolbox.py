@@ -8,14 +8,16 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.sealing import unseal
+from agents.embedding import default_columns
 from agents.faultpoints import faultpoint
 from agents.loading import block_texts
 from agents.loop.ports import Abort
 from agents.loop.step import Admitted
 from agents.models import Agent, AgentArchive, Message
 from agents.turns import Turn
-from memory.archival import Archival
+from memory.archival import Archival, Embed
 from memory.core import CoreMemory
+from memory.embeddings import Vector
 from memory.models import Archive, Block
 from tools import custom, registry
 from tools.executor import ToolContext, returned, run
@@ -60,10 +62,11 @@ class CommitTools:
 class OutsideTools:
     """agents.loop.step.Toolbox: runs a call while no transaction is open and no connection is kept."""
 
-    def __init__(self, turn: Turn, agent: Any, sandbox: custom.Runner):
+    def __init__(self, turn: Turn, agent: Any, sandbox: custom.Runner, embed: Embed):
         self._turn = turn
         self._agent = agent
         self._sandbox = sandbox
+        self._embed = embed
 
     def run(self, admitted: Admitted, abort: Abort) -> ToolReturn:
         connection.close()
@@ -73,7 +76,7 @@ class OutsideTools:
             row = next(row for row in self._agent.tool_rows if row["name"] == admitted.call.name)
             if row["schema"] is None:
                 core = CoreMemory(block_texts(self._agent.block_rows))
-                came_back = _run(self._turn, self._agent, admitted, core)
+                came_back = _run(self._turn, self._agent, admitted, core, self._vector)
             else:
                 came_back = self._foreign(row["id"], admitted, abort)
             faultpoint("c12")
@@ -81,6 +84,10 @@ class OutsideTools:
         finally:
             self._turn.tool_ns += time.monotonic_ns() - started
             connection.close()
+
+    def _vector(self, handle: str, text: str) -> Vector | None:
+        connection.close()
+        return self._embed(handle, text)
 
     def _foreign(self, tool_id: str, admitted: Admitted, abort: Abort) -> ToolReturn:
         """A tool that is not of this server: an organization's own, or one of an MCP server."""
@@ -105,7 +112,7 @@ def _gone(admitted: Admitted) -> ToolReturn:
     return ToolReturn(admitted.call.id, admitted.call.name, "error", text)
 
 
-def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolReturn:
+def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory, embed: Embed | None = None) -> ToolReturn:
     registered = registry.find(admitted.call.name)
     if registered is None:
         return _gone(admitted)
@@ -115,7 +122,7 @@ def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolRe
         conversation_id=turn.conversation.id,
         effect_key=f"{turn.run.id}:{turn.step.id}:{admitted.call.id}",
         core=core,
-        archival=Archival(agent.organization_id, agent.archive_ids, lambda: default_archive(agent)),
+        archival=Archival(agent.organization_id, agent.archive_ids, lambda: default_archive(agent), embed),
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
         now=timezone.now(),
     )
@@ -132,6 +139,7 @@ def default_archive(agent: Agent) -> Archive:
         organization_id=agent.organization_id,
         name=f"{agent.name}'s Archive",
         description="Default archive created automatically",
+        **default_columns(agent.embedding),
     )
     AgentArchive.objects.create(agent_id=agent.id, archive=archive)
     return archive

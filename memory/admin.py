@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.admin import OfOrganization
+from memory.archival import digest
 from memory.models import Archive, Block, Passage
 from memory.search import by_words
 
@@ -159,6 +160,7 @@ class PassageAdmin(OfOrganization, admin.ModelAdmin):
         if not change:
             obj.created_at = timezone.now()
             obj.organization_id = obj.archive.organization_id
+        obj.digest = digest(obj.text)
         obj.save()
 
     @admin.display(description="text")

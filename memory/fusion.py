@@ -1,9 +1,14 @@
-"""What is done with scores once they are there, in plain Python: hits that say nearly the same go by date."""
+"""What is done with scores once they are there, in plain Python.
 
-from collections.abc import Sequence
+Those of words and those of vectors are made one; and hits that say nearly the same go by date.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+WORDS = 0.4
+"""What words count for beside vectors. With more, what is asked for in other words is lost."""
 ALIKE = 0.6
 """Which part of the words of two texts has to be the same for them to say nearly the same."""
 CLOSE = 0.8
@@ -19,6 +24,20 @@ class Candidate:
     terms: frozenset[int]
     words: frozenset[str]
     created_at: datetime
+
+
+def fused(words: Mapping[str, float], near: Mapping[str, float]) -> dict[str, float]:
+    """One score of 0 to 1 for every id of either. What has no vector yet goes by its words alone.
+
+    Each kind is spread over 0 to 1 first: how large its numbers are says nothing.
+    """
+    best = max(words.values(), default=0.0) or 1.0
+    lowest = min(near.values(), default=0.0)
+    spread = max(near.values(), default=0.0) - lowest or 1.0
+    scores = {id: score / best for id, score in words.items()}
+    for id, score in near.items():
+        scores[id] = WORDS * scores.get(id, 0.0) + (1 - WORDS) * (score - lowest) / spread
+    return scores
 
 
 def newest_of_alike(candidates: Sequence[Candidate]) -> list[Candidate]:

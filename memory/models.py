@@ -1,10 +1,13 @@
 """Core memory blocks, and the archives and passages of archival memory."""
 
+from typing import Any
+
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
 from django.db.models.functions import Length
+from django.utils import timezone
 
 from accounts.fields import IdField, SafeJSONField, SafeTextField
 from accounts.models import Organization
@@ -44,14 +47,32 @@ class Block(models.Model):
         return self.label
 
 
+class HalfVectorField(models.Field):
+    """pgvector's halfvec, of any length. Vectors are read and compared in SQL alone."""
+
+    def db_type(self, connection: Any) -> str:
+        return "halfvec"
+
+
 class Archive(models.Model):
-    """A store of passages, attached to one agent or to several."""
+    """A store of passages, attached to one agent or to several.
+
+    Its passages have vectors if it has an `embedding`. When that is changed, the vectors of the next generation are
+    made beside those of this one, which serve until all are there (memory/vectors.py).
+    """
 
     id = IdField("archive")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
     name = SafeTextField()
     description = SafeTextField(null=True, blank=True)
     metadata = SafeJSONField(default=dict, blank=True)
+    embedding = SafeTextField(null=True, blank=True, help_text="handle of the embedding model; none: words only")
+    dimension = models.PositiveIntegerField(
+        null=True, blank=True, help_text="numbers in a vector; none until the first one was made"
+    )
+    generation = models.PositiveIntegerField(default=1, editable=False, help_text="counts the changes of the embedding")
+    coming_embedding = SafeTextField(null=True, blank=True, help_text="takes over when all of its vectors are there")
+    coming_dimension = models.PositiveIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -72,6 +93,7 @@ class Passage(models.Model):
     terms = models.GeneratedField(
         expression=SearchVector("text", config="english"), output_field=SearchVectorField(), db_persist=True
     )
+    digest = models.CharField(max_length=32, default="", editable=False)
     size = models.GeneratedField(expression=Length("text"), output_field=models.IntegerField(), db_persist=True)
 
     class Meta:
@@ -80,8 +102,48 @@ class Passage(models.Model):
             models.Index(
                 fields=["archive", "created_at", "id"], include=["organization", "size"], name="passage_in_order"
             ),
+            models.Index(fields=["archive", "digest"], name="passage_digest"),
             GinIndex(fields=["terms"], name="passage_terms"),
         ]
 
     def __str__(self) -> str:
         return self.text[:60]
+
+
+def _noted(to: type[models.Model]) -> models.ForeignKey:
+    """A reference whose rows the database itself makes and deletes (migration 0003)."""
+    return models.ForeignKey(to, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+
+
+class Vector(models.Model):
+    """Where a passage lies in the space of its archive's embedding."""
+
+    passage = _noted(Passage)
+    archive = _noted(Archive)
+    generation = models.PositiveIntegerField()
+    value = HalfVectorField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["passage", "generation"], name="vector_once")]
+        indexes = [models.Index(fields=["archive", "generation"], name="vector_of_archive")]
+
+
+class MissingVector(models.Model):
+    """A passage whose vector is still to be made. The row goes when it is there.
+
+    `due_at` is when it may be tried (again); a worker that makes it sets it a little ahead, which is its claim.
+    """
+
+    passage = _noted(Passage)
+    archive = _noted(Archive)
+    generation = models.PositiveIntegerField()
+    due_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveIntegerField(default=0)
+    error = SafeTextField(blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["passage", "generation"], name="missing_vector_once")]
+        indexes = [
+            models.Index(fields=["due_at"], name="missing_vector_due"),
+            models.Index(fields=["archive", "generation"], name="missing_vector_of_archive"),
+        ]

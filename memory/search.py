@@ -1,5 +1,6 @@
 """Search, the same for passages and messages: any word may match, and what holds more and rarer ones comes first."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.db.models import BooleanField, F, FloatField, Func, Q, QuerySet, Tex
 from django.db.models.functions import Cast
 
 from accounts.fields import clean_text
-from memory.fusion import Candidate, newest_of_alike
+from memory.fusion import Candidate, fused, newest_of_alike
 from memory.ranking import Collection, Match, by_terms, is_empty
 
 MAX_QUERY_CHARS = 20_000
@@ -23,6 +24,10 @@ _DATE_FORM = "Write it as 2026-01-15, 2026-01-15T14:30 or 2026-01-15T14:30:00+02
 
 # Postgres itself cuts the query into lexemes, so that a word, a mail address or a UUID is cut as it was in the text.
 _LEXEMES = "SELECT lexeme FROM unnest(to_tsvector('english', %s)) ORDER BY positions[1], lexeme LIMIT %s"
+
+
+Nearness = Callable[[Sequence[str], int], dict[str, float]]
+"""How near by their vectors the rows of these ids are to the query, and that many of the nearest ones."""
 
 
 class _Matches(Func):
@@ -40,7 +45,7 @@ class SearchError(ValueError):
     """The search was asked for in a way that has no answer; the text says how to ask."""
 
 
-def best(collection: Collection, query: str, limit: int) -> list[Any]:
+def best(collection: Collection, query: str, limit: int, nearness: Nearness | None = None) -> list[Any]:
     """The rows that fit the query best; each has its `rank`. Of such that say nearly the same the newest comes first.
 
     A query without terms (stop words, emoji) is looked for as it is written; then `rank` is None.
@@ -48,10 +53,20 @@ def best(collection: Collection, query: str, limit: int) -> list[Any]:
     query = clean_text(query).strip()[:MAX_QUERY_CHARS]
     if is_empty(collection.rows):
         return []
-    terms = _terms(query)
-    if not terms:
+    terms = [_quoted(term) for term in _terms(query)]
+    if not terms and not nearness:
         return list(newest_first(collection.filtered().filter(text__icontains=query)).defer("terms")[:limit])
-    return _shown(collection, by_terms(collection, [_quoted(term) for term in terms], max(POOL, limit)), limit)
+    matches = by_terms(collection, terms, max(POOL, limit)) if terms else []
+    if nearness:
+        matches = _with_near(matches, nearness([match.id for match in matches], max(POOL, limit)))
+    return _shown(collection, matches, limit)
+
+
+def _with_near(matches: list[Match], near: dict[str, float]) -> list[Match]:
+    terms = {match.id: match.terms for match in matches}
+    scores = fused({match.id: match.score for match in matches}, near)
+    found = [Match(id, score, terms.get(id, frozenset())) for id, score in scores.items()]
+    return sorted(found, key=lambda match: (-match.score, match.id))
 
 
 def _shown(collection: Collection, matches: list[Match], limit: int) -> list[Any]:

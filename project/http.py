@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
 from accounts.fields import clean_json
-from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed, PendingApproval, invalid
+from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed, PendingApproval, Unserved, invalid
 from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.retry import drop_dead_connections
 from agents.runs import KeyReused
@@ -36,6 +36,7 @@ STATUS: dict[type[BaseException], int] = {
     Conflict: 409,
     InvalidRequest: 422,
     KeyReused: 422,
+    Unserved: 503,
     NotServed: 501,
     OperationalError: 503,
     InterfaceError: 503,
@@ -78,7 +79,7 @@ def _detail(error: BaseException, status: int) -> Any:
         return error.problems
     if isinstance(error, PendingApproval):
         return error.detail
-    if status == 503:
+    if status == 503 and not isinstance(error, Unserved):
         return "The database cannot be reached at the moment. Try again shortly."
     return str(error.args[0] if error.args else error)
 

@@ -29,7 +29,7 @@ def pytest_load_initial_conftests() -> None:
         "PERDURE_SWEEP": "0.5",
         "PERDURE_STOP_GRACE": "3",
         "PERDURE_APPS": "tests.effects",
-        "PERDURE_EMBEDDING": "none",  # by words, unless a test wants vectors
+        "PERDURE_LOCAL_EMBEDDINGS": "0",  # by words, unless a test wants vectors
     }
     for name in VARIABLES:
         os.environ.pop(name, None)

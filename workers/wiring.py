@@ -18,10 +18,15 @@ from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, conte
 from agents.loop.ports import LLM, Abort
 from agents.streaming import Wires
 from agents.turns import Turn
+from memory.embeddings import Embedders, EmbeddingFailed, Endpoint, UnknownEmbedding, Vector
 from tools.sandbox import Limits, Sandbox
 from workers.claims import Holds
 from workers.heartbeat import CancelListener, Heartbeat
 from workers.sweep import Sweeper
+from workers.vectors import VectorMaker
+
+QUERY_SECONDS = 5.0
+"""A search does not wait longer for its query's vector; then it goes by words."""
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +42,7 @@ class Outfit:
         limits = Limits(wall_seconds=seconds, cpu_seconds=int(seconds) + 1)
         self.sandbox = Sandbox(limits=limits, allow_unsafe=settings.ALLOW_UNSAFE_TOOLS)
         self._providers = Providers(tuple(replace(provider, read=read, total=total) for provider in configured))
+        self.embedders = Embedders(self._endpoint, settings.LOCAL_EMBEDDINGS)
 
     def llm(self, handle: str) -> LLM:
         try:
@@ -46,6 +52,22 @@ class Outfit:
 
     def context_window(self, handle: str) -> int:
         return context_window(handle)
+
+    def embed(self, handle: str, text: str) -> Vector | None:
+        try:
+            return self.embedders.of(handle).embed([text], QUERY_SECONDS)[0]
+        except EmbeddingFailed as error:
+            log.warning("A search goes by words only: %s", error)
+            return None
+
+    def _endpoint(self, name: str) -> Endpoint:
+        try:
+            provider, _ = self._providers.resolve(f"{name}/model")
+        except UnknownProvider as error:
+            raise UnknownEmbedding(str(error)) from None
+        if provider.kind != "openai":
+            raise UnknownEmbedding(f"{name} has no embedding models that are known here. Choose another provider's.")
+        return Endpoint(provider.base_url, provider.api_key)
 
 
 class WorkerProcess:
@@ -62,11 +84,16 @@ class WorkerProcess:
     def outfit(self) -> Outfit:
         return Outfit()
 
+    @cached_property
+    def vector_maker(self) -> VectorMaker:
+        return VectorMaker(settings.SWEEP_SECONDS, self.outfit.embedders)
+
     def start(self) -> None:
         hints.on_failure = self.take_up
         log.info("Tools are locked in at %s", self.outfit.sandbox.tier)
         self._heartbeat.start()
         self._sweeper.start()
+        self.vector_maker.start()
         CancelListener(self.holds).start()
 
     def advance(self, conversation_id: str) -> None:
@@ -86,6 +113,7 @@ class WorkerProcess:
     def stop(self) -> None:
         """Give every hold back in good order, for at most the grace that the settings allow."""
         self._sweeper.end()
+        self.vector_maker.end()
         self.holds.stop()
         waited = threading.Event()
         for _ in range(int(settings.STOP_GRACE_SECONDS * 20)):

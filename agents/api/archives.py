@@ -1,22 +1,29 @@
 """Archives: made, changed, deleted, attached to agents; and the passages that are filed in one directly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from accounts.keys import Principal
 from agents.api.pages import page
-from agents.api.requests import checked_id, choice, refuse
+from agents.api.requests import checked_id, choice, json_body
 from agents.api.scope import one, owned
 from agents.api.serializers import Object, Strings, Text
 from agents.api.shapes import archive_shape, passage_shape
+from agents.api.vectors import Vectors, Wanted
 from agents.api.views import ApiView, answer
+from agents.embedding import default_columns
+from agents.errors import BadRequest, Unserved, invalid
+from agents.hints import want_vectors
 from agents.models import Agent, AgentArchive
-from memory.archival import Archival
+from memory.archival import Archival, Draft
+from memory.embeddings import NONE
 from memory.models import Archive, Passage
+from memory.vectors import change
 
 MAX_BATCH = 1000
 
@@ -24,6 +31,8 @@ MAX_BATCH = 1000
 class ArchiveFields(serializers.Serializer):
     name = Text(allow_blank=False)
     description = Text(required=False, allow_null=True)
+    embedding = Text(required=False, allow_null=True)
+    embedding_config = Object(required=False, allow_null=True)
 
 
 class PassageFields(serializers.Serializer):
@@ -51,10 +60,13 @@ class Archives(ApiView):
         return answer([archive_shape(archive) for archive in page(rows, query, limit=50)])
 
     def post(self, request: Request) -> HttpResponse:
-        """Without vectors there is no use for an embedding, and to say nothing would be to promise them."""
+        """An embedding that is named is tried first; without one it is the server's default."""
         principal = self.principal(request)
-        refuse(request.data if isinstance(request.data, dict) else {}, "embedding", "embedding_config")
         fields = _valid(ArchiveFields(data=request.data))
+        columns = _embedding_columns(fields, request.vectors)
+        if columns is None:
+            columns = default_columns()
+        fields |= columns
         return answer(archive_shape(Archive.objects.create(organization_id=principal.organization_id, **fields)))
 
 
@@ -67,9 +79,14 @@ class OneArchive(ApiView):
         given = request.data
         if isinstance(given, dict) and given.get("name") is None:
             given = {name: value for name, value in given.items() if name != "name"}
-        for name, value in _valid(ArchiveFields(data=given, partial=True)).items():
+        fields = _valid(ArchiveFields(data=given, partial=True))
+        columns = _embedding_columns(fields, request.vectors)
+        for name, value in fields.items():
             setattr(archive, name, value)
-        archive.save()
+        archive.save(update_fields=[*fields, "updated_at"])
+        if columns is not None:
+            archive = change(archive.id, columns["embedding"], columns["dimension"])
+            want_vectors()
         return answer(archive_shape(archive))
 
     def delete(self, request: Request, archive_id: str) -> HttpResponse:
@@ -117,18 +134,44 @@ class DetachArchive(ApiView):
         return answer(None)
 
 
-@transaction.atomic
 def filed(archival: Archival, given: Sequence[dict[str, Any]]) -> list[Passage]:
     """The passages, kept. Raises PassageTooLong, and then none of them is."""
-    return [_filed(archival, fields) for fields in given]
+    with transaction.atomic():
+        passages = archival.insert_many([_draft(fields) for fields in given])
+    if archival.spaces():
+        want_vectors()
+    return passages
 
 
-def _filed(archival: Archival, fields: dict[str, Any]) -> Passage:
-    passage = archival.insert(fields["text"], fields.get("tags") or (), fields.get("created_at"))
-    if fields.get("metadata"):
-        passage.metadata = fields["metadata"]
-        passage.save(update_fields=["metadata"])
-    return passage
+def _draft(fields: dict[str, Any]) -> Draft:
+    return Draft(fields["text"], fields.get("tags") or (), fields.get("created_at"), fields.get("metadata") or {})
+
+
+def wanted_embedding(principal: Principal, request: HttpRequest, given: Mapping[str, Any]) -> Wanted | None:
+    """What the request names as its embedding is tried with a word."""
+    body = json_body(request)
+    handle = body.get("embedding") or (body.get("embedding_config") or {}).get("handle")
+    return Wanted("word", (handle,)) if handle and handle != NONE else None
+
+
+def _embedding_columns(fields: dict[str, Any], vectors: Vectors) -> dict[str, Any] | None:
+    """What the request names, or None where it names none. Takes its fields out. Raises BadRequest."""
+    config = fields.pop("embedding_config", None) or {}
+    handle = fields.pop("embedding", None) or config.get("handle")
+    if not handle:
+        if config:
+            raise invalid(["body", "embedding_config", "handle"], "Field required", "missing")
+        return None
+    if handle == NONE:
+        return {"embedding": None, "dimension": None}
+    if vectors.unserved:
+        raise Unserved(vectors.unserved)
+    if handle not in vectors.made:
+        raise BadRequest(vectors.failed.get(handle) or f"{handle!r} is no handle of an embedding model.")
+    size, wanted = len(vectors.made[handle]), config.get("embedding_dim")
+    if wanted not in (None, size):
+        raise BadRequest(f"{handle} makes vectors of {size} numbers, and embedding_dim is {wanted}. Leave it out.")
+    return {"embedding": handle, "dimension": size}
 
 
 def _only(archive: Archive) -> Archival:

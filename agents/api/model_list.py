@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
@@ -14,12 +15,14 @@ from accounts.authentication import principal_of
 from agents.api.agents import providers
 from agents.api.async_views import only
 from agents.api.shapes import Shape, embedding_config_shape, endpoint_type, llm_config_shape
+from agents.embedding import dimension_of
 from agents.errors import invalid
 from agents.following import in_thread
 from agents.hints import want_models
 from agents.llm.provider import DEMO
 from agents.llm.registry import context_window, converses, dimensions
 from agents.models import Agent, ModelListing
+from memory.embeddings import LOCAL
 
 FRESH = timedelta(minutes=10)
 AFTER_A_FAILURE = timedelta(seconds=30)
@@ -27,7 +30,7 @@ WAIT_SECONDS = 5.0
 LOOK_SECONDS = 0.1
 
 CATEGORIES = ("base", "byok")
-_TYPES = {"demo": "openai", "lmstudio": "lmstudio_openai"}
+_TYPES = {"local": "hugging-face", "demo": "openai", "lmstudio": "lmstudio_openai"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ async def models(request: HttpRequest) -> HttpResponseBase:
 
 @only("GET")
 async def embedding_models(request: HttpRequest) -> HttpResponseBase:
-    return _answer([embedding_shape(*item) for item in _items(await _listings(request)) if dimensions(item[1])])
+    remote = [embedding_shape(*item) for item in _items(await _listings(request)) if dimensions(item[1])]
+    local = [embedding_shape(*LOCAL.split("/"))] if settings.LOCAL_EMBEDDINGS else []
+    return _answer([*remote, *local])
 
 
 def model_shape(provider: str, name: str) -> Shape:
@@ -76,10 +81,10 @@ def model_shape(provider: str, name: str) -> Shape:
 
 
 def embedding_shape(provider: str, name: str) -> Shape:
-    return (embedding_config_shape(f"{provider}/{name}") or {}) | {
+    handle = f"{provider}/{name}"
+    return (embedding_config_shape(handle, dimension_of(handle)) or {}) | {
         "name": name,
         "display_name": name,
-        "embedding_dim": dimensions(name),
         "embedding_endpoint_type": endpoint_type(provider),
         "provider_name": provider,
         "provider_type": _TYPES.get(provider, provider),

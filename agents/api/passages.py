@@ -1,21 +1,23 @@
 """Archival memory through the API: an agent's passages, and the search in those of the whole organization."""
 
+from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from functools import partial
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
 from agents.api.archives import PassageFields, filed
 from agents.api.pages import page
-from agents.api.requests import checked_id, choice, integer
+from agents.api.requests import checked_id, choice, integer, json_body
 from agents.api.scope import one, owned
 from agents.api.serializers import Strings, Text
 from agents.api.shapes import Shape, passage_shape
+from agents.api.vectors import Vectors, Wanted
 from agents.api.views import ApiView, answer
 from agents.errors import invalid
 from agents.models import Agent, AgentArchive
@@ -68,7 +70,7 @@ class AgentPassageSearch(ApiView):
         agent, query = one(self.principal(request), Agent, agent_id), request.query_params
         if "query" not in query:
             raise invalid(["query", "query"], "Field required", "missing")
-        found = _archival(agent).search(
+        found = _archival(agent, request.vectors).search(
             query["query"],
             query.getlist("tags"),
             cast(TagMatch, choice(query, "tag_match_mode", ("any", "all")) or "any"),
@@ -77,7 +79,8 @@ class AgentPassageSearch(ApiView):
             query.get("end_datetime"),
         )
         zone = _zone(agent.timezone)
-        return answer({"results": [_result(passage, zone) for passage in found], "count": len(found)})
+        results = [_result(passage, zone) for passage in found]
+        return answer({"results": results, "count": len(found), "words_only": found.words_only})
 
 
 class PassageSearch(ApiView):
@@ -88,7 +91,7 @@ class PassageSearch(ApiView):
         fields = PassageSearchFields(data=request.data)
         fields.is_valid(raise_exception=True)
         given = fields.validated_data
-        found = _within(principal, given).search(
+        found = _within(principal, given, request.vectors).search(
             given.get("query") or "",
             given.get("tags") or (),
             given["tag_match_mode"],
@@ -96,12 +99,33 @@ class PassageSearch(ApiView):
             given.get("start_date"),
             given.get("end_date"),
         )
-        return answer(
-            [{"passage": passage_shape(row), "score": float(row.rank or 0), "metadata": {}} for row in found]  # type: ignore[attr-defined]
-        )
+        return answer([_scored(passage, found.words_only) for passage in found])
 
 
-def _within(principal: Principal, given: dict[str, Any]) -> Archival:
+def _scored(passage: Any, words_only: bool) -> Shape:
+    return {
+        "passage": passage_shape(passage),
+        "score": float(passage.rank or 0),
+        "metadata": {"words_only": words_only},
+    }
+
+
+def wanted_by_agent(principal: Principal, request: HttpRequest, given: Mapping[str, Any]) -> Wanted | None:
+    return _wanted(_archival(one(principal, Agent, given["agent_id"])), request.GET.get("query"))
+
+
+def wanted_by_search(principal: Principal, request: HttpRequest, given: Mapping[str, Any]) -> Wanted | None:
+    body = json_body(request)
+    return _wanted(_within(principal, body), body.get("query")) if body.get("query") else None
+
+
+def _wanted(archival: Archival, query: Any) -> Wanted | None:
+    if not isinstance(query, str) or not query.strip():
+        return None
+    return Wanted(query, tuple({space.embedding for space in archival.spaces()}))
+
+
+def _within(principal: Principal, given: dict[str, Any], vectors: Vectors | None = None) -> Archival:
     archives = owned(principal, Archive)
     if agent_id := given.get("agent_id"):
         checked_id("agent", agent_id, ("body", "agent_id"))
@@ -110,11 +134,12 @@ def _within(principal: Principal, given: dict[str, Any]) -> Archival:
         checked_id("archive", archive_id, ("body", "archive_id"))
         archives = archives.filter(id=one(principal, Archive, archive_id).id)
     ids = list(archives.values_list("id", flat=True))
-    return Archival(principal.organization_id, ids, _nothing_to_keep)
+    return Archival(principal.organization_id, ids, _nothing_to_keep, vectors.of if vectors else None)
 
 
-def _archival(agent: Agent) -> Archival:
-    return Archival(agent.organization_id, _archive_ids(agent), partial(default_archive, agent))
+def _archival(agent: Agent, vectors: Vectors | None = None) -> Archival:
+    ids = _archive_ids(agent)
+    return Archival(agent.organization_id, ids, partial(default_archive, agent), vectors.of if vectors else None)
 
 
 def _passages(principal: Principal, agent: Agent) -> Any:

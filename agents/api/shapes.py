@@ -32,7 +32,7 @@ AGENT_ORIGIN = ("project_id", "template_id", "base_template_id", "deployment_id"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_ENDPOINT_TYPES = {"demo": "openai", "cerebras": "openai", "sglang": "openai"}
+_ENDPOINT_TYPES = {"local": "hugging-face", "demo": "openai", "cerebras": "openai", "sglang": "openai"}
 
 # The providers whose model_settings have a type of their own in the contract, beside OpenAI and Anthropic.
 _SETTINGS_TYPES = ("baseten", "deepseek", "google_ai", "groq", "moonshot", "openrouter", "together", "xai", "zai")
@@ -100,7 +100,9 @@ def archive_shape(archive: Archive) -> Shape:
         "name": archive.name,
         "description": archive.description,
         "vector_db_provider": "native",
-        "embedding_config": None,
+        "embedding": archive.embedding,
+        "embedding_config": embedding_config_shape(archive.embedding, archive.dimension),
+        "coming_embedding": archive.coming_embedding,
         "metadata": archive.metadata,
         "created_by_id": None,
         "last_updated_by_id": None,
@@ -306,15 +308,15 @@ def llm_config_shape(agent: Agent) -> Shape:
     }
 
 
-def embedding_config_shape(handle: str | None) -> Shape | None:
+def embedding_config_shape(handle: str | None, dimension: int | None = None) -> Shape | None:
     if not handle:
         return None
     provider, _, model = handle.partition("/")
     return {
-        "embedding_endpoint_type": provider,
+        "embedding_endpoint_type": endpoint_type(provider),
         "embedding_endpoint": None,
         "embedding_model": model,
-        "embedding_dim": None,
+        "embedding_dim": dimension,
         "embedding_chunk_size": 300,
         "handle": handle,
         "batch_size": 32,

@@ -30,6 +30,7 @@ from agents.api import (
     tools,
     traces,
 )
+from agents.api.vectors import with_vectors
 from agents.api.views import Health
 
 AGENT, BLOCK, TOOL, RUN = (rf"(?P<{kind}_id>[^/]+)" for kind in ("agent", "block", "tool", "run"))
@@ -81,14 +82,17 @@ urlpatterns = [
     at(rf"agents/{AGENT}/identities/attach/{IDENTITY}", identities.AttachIdentity),
     at(rf"agents/{AGENT}/identities/detach/{IDENTITY}", identities.DetachIdentity),
     at(rf"agents/{AGENT}/archival-memory", passages.AgentPassages),
-    at(rf"agents/{AGENT}/archival-memory/search", passages.AgentPassageSearch),
+    at(
+        rf"agents/{AGENT}/archival-memory/search",
+        with_vectors("GET", passages.wanted_by_agent, passages.AgentPassageSearch),
+    ),
     at(rf"agents/{AGENT}/archival-memory/{PASSAGE}", passages.OneAgentPassage),
-    at("archives", archives.Archives),
-    at(rf"archives/{ARCHIVE}", archives.OneArchive),
+    at("archives", with_vectors("POST", archives.wanted_embedding, archives.Archives)),
+    at(rf"archives/{ARCHIVE}", with_vectors("PATCH", archives.wanted_embedding, archives.OneArchive)),
     at(rf"archives/{ARCHIVE}/passages", archives.ArchivePassages),
     at(rf"archives/{ARCHIVE}/passages/batch", archives.ArchivePassageBatch),
     at(rf"archives/{ARCHIVE}/passages/{PASSAGE}", archives.OneArchivePassage),
-    at("passages/search", passages.PassageSearch),
+    at("passages/search", with_vectors("POST", passages.wanted_by_search, passages.PassageSearch)),
     at("blocks", blocks.Blocks),
     at(rf"blocks/{BLOCK}", blocks.OneBlock),
     at(rf"blocks/{BLOCK}/agents", agents.BlockAgents),

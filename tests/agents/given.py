@@ -75,6 +75,9 @@ class Outfit:
         self.sandbox = sandbox()
         self.wires = wires or Wires(settings.REDIS_URL, 60)
 
+    def embed(self, handle: str, text: str) -> None:
+        return None
+
     def llm(self, handle: str) -> LLM:
         return self._llm
 

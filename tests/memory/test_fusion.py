@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 
-from memory.fusion import Candidate, newest_of_alike
+import pytest
+
+from memory.fusion import WORDS, Candidate, fused, newest_of_alike
 
 
 def hit(id, score, day, text, terms=(1,)):
@@ -12,6 +14,16 @@ def hit(id, score, day, text, terms=(1,)):
 
 def order(*candidates):
     return [candidate.id for candidate in newest_of_alike(candidates)]
+
+
+def test_words_and_vectors_are_spread_alike_before_they_are_weighed():
+    scores = fused({"both": 8.0, "words": 4.0}, {"both": 0.9, "near": 0.7, "words": 0.5})
+    assert scores == pytest.approx({"both": 1.0, "words": WORDS / 2, "near": (1 - WORDS) * 0.5})
+
+
+def test_what_has_no_vector_goes_by_its_words():
+    assert fused({"new": 4.0, "old": 8.0}, {"old": 0.9}) == {"new": 0.5, "old": WORDS}
+    assert fused({}, {}) == {}
 
 
 def test_a_group_keeps_its_places_and_goes_by_date():

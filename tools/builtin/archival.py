@@ -6,9 +6,11 @@ from memory.models import Passage
 from tools.executor import ToolContext
 from tools.registry import tool
 
+WORDS_ONLY = "Searched by words only, because the embedding model cannot be reached now."
+
 
 @tool(effect="state", type="letta_core", tags=["letta_core"])
-def archival_memory_insert(context: ToolContext, content: str, tags: list[str] | None = None) -> None:
+def archival_memory_insert(context: ToolContext, content: str, tags: list[str] | None = None) -> str | None:
     """File a fact away in archival memory, which keeps it for as long as you exist and has no limit in size.
 
     Write it so that it can be understood alone later: names instead of pronouns, dates instead of "today".
@@ -17,7 +19,9 @@ def archival_memory_insert(context: ToolContext, content: str, tags: list[str] |
         content: The fact, at most 32,768 characters.
         tags: Short words to find it by, for example ["preferences", "travel"].
     """
-    context.archival.insert(content, tags or ())
+    passage = context.archival.insert(content, tags or ())
+    original = passage.metadata.get("duplicate_of")
+    return original and f"Filed, but the same text was in archival memory already, as {original}."
 
 
 @tool(effect="read", idempotent=True, type="letta_core", tags=["letta_core"], parallel=True)
@@ -29,10 +33,10 @@ def archival_memory_search(
     top_k: int | None = None,
     start_datetime: str | None = None,
     end_datetime: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Any]] | dict[str, Any]:
     """Search archival memory by words. What holds more and rarer ones of them comes first.
 
-    Of facts that say nearly the same the newest comes first.
+    Of facts that say nearly the same the newest comes first. Where it is set up, the meaning of the query counts too.
 
     Any of the words may match, so name all that may stand in the fact, synonyms too.
 
@@ -45,7 +49,8 @@ def archival_memory_search(
         end_datetime: Only facts kept at this time or earlier, written the same. A date alone includes that whole day.
     """
     passages = context.archival.search(query, tags or (), tag_match_mode, top_k, start_datetime, end_datetime)
-    return [_shown(passage) for passage in passages]
+    shown = [_shown(passage) for passage in passages]
+    return {"message": WORDS_ONLY, "results": shown} if passages.words_only else shown
 
 
 def _shown(passage: Passage) -> dict[str, Any]:

@@ -271,6 +271,8 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "name": "text",
             "description": "text?",
             "vector_db_provider": "'native'",
+            "embedding": "text?",
+            "coming_embedding": "text? - takes over when all of its vectors are there",
             "embedding_config": "EmbeddingConfig?",
             "metadata": "object?",
             "created_by_id": "text?",
@@ -307,7 +309,10 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
         "A passage as an agent is told of it, in the agent's own time zone.",
         {"id": "passage-id", "timestamp": "time", "content": "text", "tags": "[text]"},
     ),
-    "AgentPassageResults": ("What was found.", {"results": "[AgentPassageResult]", "count": "int"}),
+    "AgentPassageResults": (
+        "What was found.",
+        {"results": "[AgentPassageResult]", "count": "int", "words_only": "bool - the query's vector could not be had"},
+    ),
     "Identity": (
         "Whom agents and blocks belong to, outside of this server.",
         {

@@ -531,9 +531,23 @@ _OPERATIONS: dict[str, Operation] = {
     "GET archives": Operation(
         "archives.list", "List archives", "[Archive]", query={**_PAGE, "agent_id?": "agent-id", "name?": "text"}
     ),
-    "POST archives": Operation("archives.create", "Create an archive", "Archive", body=ArchiveFields, errors=(501,)),
+    "POST archives": Operation(
+        "archives.create",
+        "Create an archive",
+        "Archive",
+        body=ArchiveFields,
+        errors=(400, 503),
+        description="An `embedding` that is named is tried first. Without one it is the server's default; or `none`.",
+    ),
     "GET archives/{archive_id}": Operation("archives.retrieve", "Retrieve an archive", "Archive"),
-    "PATCH archives/{archive_id}": Operation("archives.update", "Change an archive", "Archive", body=ArchiveFields),
+    "PATCH archives/{archive_id}": Operation(
+        "archives.update",
+        "Change an archive",
+        "Archive",
+        body=ArchiveFields,
+        errors=(400, 503),
+        description="Another `embedding` takes over when all passages have their new vectors.",
+    ),
     "DELETE archives/{archive_id}": Operation("archives.delete", "Delete an archive and its passages"),
     "POST archives/{archive_id}/passages": Operation(
         "archives.passages.create", "File a passage", "Passage", body=PassageFields
@@ -548,7 +562,7 @@ _OPERATIONS: dict[str, Operation] = {
     "DELETE archives/{archive_id}/passages/{passage_id}": Operation("archives.passages.delete", "Delete a passage"),
     "POST passages/search": Operation(
         "passages.search",
-        "Search passages by words",
+        "Search passages",
         "[FoundPassage]",
         body=PassageSearchFields,
         errors=(400, 404),

@@ -2,9 +2,13 @@
 
 import pytest
 
+from agents import embedding
+from agents.api import vectors
+from agents.llm.registry import Providers, providers_from
 from memory.archival import MAX_PASSAGE_CHARS
-from memory.models import Passage
+from memory.models import Archive, MissingVector, Passage
 from tests.agents.api.test_pages import walked
+from tools.asking import NobodyAnswers
 
 NOWHERE = "archive-00000000-0000-4000-8000-000000000000"
 
@@ -43,12 +47,132 @@ def test_an_archive_is_made_changed_and_deleted(acme, archive):
     assert not Passage.objects.exists()
 
 
-@pytest.mark.parametrize("field", ["embedding", "embedding_config"])
-def test_an_embedding_is_not_promised(acme, field):
-    value = {"embedding": "openai/text-embedding-3-small", "embedding_config": {"embedding_dim": 3}}[field]
-    assert field in acme.refused(501, "POST", "archives/", {"name": "x", field: value})
+@pytest.fixture
+def worker(monkeypatch):
+    """In the place of a worker that is asked for a vector: what it answers to, and what it has been asked."""
+    sizes, questions = {"openai/small": 3, "openai/large": 5}, []
+
+    async def asked(hint, question, seconds):
+        questions.append(question)
+        [handle] = question["embeddings"]
+        if handle not in sizes:
+            return {"status": "success", "vectors": {}, "failed": {handle: f"Nobody knows {handle}."}}
+        return {"status": "success", "vectors": {handle: [1.0] * sizes[handle]}, "failed": {}}
+
+    monkeypatch.setattr(vectors, "asked", asked)
+    return questions
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"embedding": "openai/small"},
+        {"embedding_config": {"handle": "openai/small"}},
+        {"embedding": "openai/small", "embedding_config": {"embedding_dim": 3}},
+    ],
+)
+def test_an_embedding_is_tried_before_it_is_promised(acme, worker, fields):
+    made = acme.post("archives/", {"name": "x"} | fields)
+    config = made["embedding_config"]
+    assert (made["embedding"], config["handle"], config["embedding_dim"]) == ("openai/small", "openai/small", 3)
+    assert [question["embeddings"] for question in worker] == [["openai/small"]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"embedding": "nobody/x"}, "Nobody knows nobody/x."),
+        ({"embedding": "openai/small", "embedding_config": {"embedding_dim": 1536}}, "of 3 numbers, and embedding_dim"),
+    ],
+)
+def test_an_embedding_that_does_not_fit_is_refused(acme, worker, fields, said):
+    assert said in acme.refused(400, "POST", "archives/", {"name": "x"} | fields)
     assert acme.get("archives/") == []
-    assert acme.post("archives/", {"name": "x", field: None})
+
+
+def test_an_embedding_has_a_handle(acme, worker):
+    [problem] = acme.refused(422, "POST", "archives/", {"name": "x", "embedding_config": {"embedding_dim": 3}})
+    assert problem["loc"] == ["body", "embedding_config", "handle"]
+    assert acme.refused(422, "POST", "archives/", {"name": "x", "embedding": 7})[0]["loc"] == ["body", "embedding"]
+    assert acme.refused(422, "POST", "archives/", {"name": "x", "embedding_config": "y"})[0]["loc"][-1] == (
+        "embedding_config"
+    )
+    assert worker == []
+
+
+def test_without_a_worker_no_embedding_is_promised(acme, monkeypatch):
+    async def nobody(*_):
+        raise NobodyAnswers("No worker has answered. Is one running?")
+
+    monkeypatch.setattr(vectors, "asked", nobody)
+    detail = acme.refused(503, "POST", "archives/", {"name": "x", "embedding": "openai/small"})
+    assert detail == "No worker has answered. Is one running?"
+
+
+def test_the_default_embedding_and_none(acme, settings):
+    assert acme.post("archives/", {"name": "x"})["embedding"] is None
+    settings.DEFAULT_EMBEDDING = "openai/text-embedding-3-small"
+    for named in ({}, {"embedding": None, "embedding_config": None}):
+        config = acme.post("archives/", {"name": "x"} | named)["embedding_config"]
+        assert (config["handle"], config["embedding_dim"]) == ("openai/text-embedding-3-small", 1536)
+    assert acme.post("archives/", {"name": "x", "embedding": "none"})["embedding"] is None
+
+
+def test_an_agent_s_own_embedding_is_that_of_its_archive_if_it_is_configured(acme, settings, monkeypatch):
+    monkeypatch.setattr(
+        embedding, "_providers", lambda: Providers(providers_from({"OLLAMA_BASE_URL": "http://127.0.0.1:1"}))
+    )
+    for wanted, given in (("ollama/nomic-embed-text", "ollama/nomic-embed-text"), ("openai/x", None), (None, None)):
+        agent = acme.agent(embedding=wanted)["id"]
+        acme.post(f"agents/{agent}/archival-memory", {"text": "Heron"})
+        [archive] = acme.get(f"archives/?agent_id={agent}")
+        assert archive["embedding"] == given
+
+
+def test_another_embedding_comes_beside_the_old_one(acme, worker):
+    archive = acme.post("archives/", {"name": "x", "embedding": "openai/small"})["id"]
+    acme.post(f"archives/{archive}/passages", {"text": "Heron"})
+    changed = acme.patch(f"archives/{archive}", {"embedding": "openai/large"})
+    assert (changed["embedding"], changed["coming_embedding"]) == ("openai/small", "openai/large")
+    assert sorted(MissingVector.objects.values_list("generation", flat=True)) == [1, 2]
+    assert acme.patch(f"archives/{archive}", {"name": "y"})["coming_embedding"] == "openai/large"
+    changed = acme.patch(f"archives/{archive}", {"embedding": "none"})
+    assert (changed["embedding"], changed["coming_embedding"]) == (None, None)
+    assert not MissingVector.objects.exists()
+
+
+def test_a_search_asks_for_its_vector_and_says_when_it_has_none(acme, worker):
+    archive = acme.post("archives/", {"name": "x", "embedding": "openai/small"})["id"]
+    acme.post(f"archives/{archive}/passages", {"text": "Heron"})
+    agent = acme.agent()["id"]
+    acme.patch(f"agents/{agent}/archives/attach/{archive}")
+    worker.clear()
+    found = acme.get(f"agents/{agent}/archival-memory/search?query=heron")
+    assert (found["count"], found["words_only"]) == (1, False)
+    [result] = acme.post("passages/search", {"archive_id": archive, "query": "heron"})
+    assert result["metadata"] == {"words_only": False}
+    assert [question["text"] for question in worker] == ["heron", "heron"]
+    Archive.objects.update(embedding="nobody/x")
+    assert acme.get(f"agents/{agent}/archival-memory/search?query=heron")["words_only"] is True
+    [result] = acme.post("passages/search", {"query": "heron"})
+    assert result["metadata"] == {"words_only": True}
+
+
+def test_the_same_text_again_says_so(acme, archive):
+    path = f"archives/{archive['id']}/passages"
+    first = acme.post(path, {"text": "The heron  is grey", "metadata": {"x": 1}})
+    again = acme.post(path, {"text": "the HERON is grey ", "metadata": {"x": 1}})
+    assert (first["metadata"], again["metadata"]) == ({"x": 1}, {"x": 1, "duplicate_of": first["id"]})
+    one, two, three = acme.post(
+        f"{path}/batch", {"passages": [{"text": t} for t in ("oak", "Oak", "the heron is grey")]}
+    )
+    assert [passage["metadata"] for passage in (one, two, three)] == [
+        {},
+        {"duplicate_of": one["id"]},
+        {"duplicate_of": first["id"]},
+    ]
+    other = acme.post("archives/", {"name": "y"})["id"]
+    assert acme.post(f"archives/{other}/passages", {"text": "oak"})["metadata"] == {}
 
 
 @pytest.mark.parametrize("name", [None, "", 7])

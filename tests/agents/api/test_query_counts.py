@@ -23,7 +23,7 @@ COUNTS = {
     "agents/{agent}": 5,
     "agents/{agent}/context": 6,
     "agents/{agent}/archival-memory": 3,
-    "agents/{agent}/archival-memory/search?query=x": 4,
+    "agents/{agent}/archival-memory/search?query=x": 8,
     "archives": 1,
     "archives/{archive}": 1,
     "agents/{agent}/messages": 2,
