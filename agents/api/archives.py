@@ -151,7 +151,7 @@ def wanted_embedding(principal: Principal, request: HttpRequest, given: Mapping[
     """What the request names as its embedding is tried with a word."""
     body = json_body(request)
     handle = body.get("embedding") or (body.get("embedding_config") or {}).get("handle")
-    return Wanted("word", (handle,)) if handle and handle != NONE else None
+    return Wanted("word", (handle,)) if handle and isinstance(handle, str) and handle != NONE else None
 
 
 def _embedding_columns(fields: dict[str, Any], vectors: Vectors) -> dict[str, Any] | None:

@@ -57,9 +57,9 @@ def embedding_body(asked: dict[str, Any], answer: EmbeddingAnswer) -> dict[str, 
 
 
 def vector(text: str, dimension: int) -> list[float]:
-    """Each word has a place of its own, as far as there are enough; `synonym:word` has that of the word."""
+    """Each word has a place of its own, as far as there are enough; `likeword` has that of `word`."""
     numbers = [0.0] * dimension
     for word in text.lower().replace("?", " ").replace(".", " ").split():
-        numbers[zlib.crc32(word.rpartition(":")[2].encode()) % dimension] += 1.0
+        numbers[zlib.crc32(word.removeprefix("like").encode()) % dimension] += 1.0
     length = math.hypot(*numbers)
     return [number / length for number in numbers] if length else [1.0, *numbers[1:]]

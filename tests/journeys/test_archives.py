@@ -77,8 +77,14 @@ def test_the_passages_of_an_agent(server: Server) -> None:
 
 def test_what_cannot_be(server: Server) -> None:
     client = server.client()
-    with pytest.raises(letta_client.InternalServerError, match="embedding"):
-        client.with_options(max_retries=0).archives.create(name="x", embedding="openai/text-embedding-3-small")
+    with pytest.raises(letta_client.BadRequestError, match="GROQ_API_KEY"):
+        client.archives.create(name="x", embedding="groq/some-embedding")
+    with pytest.raises(letta_client.BadRequestError, match="numbers, and embedding_dim is 3"):
+        client.archives.create(
+            name="x",
+            embedding="openai/text-embedding-3-small",
+            embedding_config={"embedding_dim": 3, "embedding_endpoint_type": "openai", "embedding_model": "x"},
+        )
     archive = client.archives.create(name="x").id
     with pytest.raises(letta_client.UnprocessableEntityError, match="Split it up"):
         client.archives.passages.create(archive, text="x" * 40_000)

@@ -1,0 +1,116 @@
+"""How long filing and searching take in one archive of 1,000, 10,000 ... passages.
+
+    .venv/bin/python -m benchmarks.search [--sizes 1000 10000] [--vectors] [--searches 50]
+
+The words are drawn as in real text, a few often and most seldom. `--vectors` gives every passage 384 random numbers,
+and from 20,000 on the index that such an archive gets. Nothing here asks an embedder.
+"""
+
+import argparse
+import itertools
+import os
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.embedded import django_on
+from benchmarks.step import machine
+
+WORDS = [f"w{number:x}{number * 7919 % 97:x}" for number in range(20_000)]
+WEIGHTS = list(itertools.accumulate(1 / (rank + 3) for rank in range(len(WORDS))))
+SIZE = 384
+BATCH = 1_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--searches", type=int, default=50)
+    parser.add_argument("--vectors", action="store_true")
+    options = parser.parse_args()
+    print(machine())
+    with tempfile.TemporaryDirectory() as folder, django_on(Path(folder)):
+        for size in options.sizes:
+            measure(size, options.searches, options.vectors)
+
+
+def measure(size: int, searches: int, with_vectors: bool) -> None:
+    from accounts.models import Organization
+    from memory.archival import Archival
+    from memory.models import Archive
+
+    rng = random.Random(size)
+    organization = Organization.objects.create(name=f"{size}")
+    archive = Archive.objects.create(organization=organization, name="notes")
+    rate = filed(Archival(organization.id, [archive.id], lambda: archive), size, rng)
+    if with_vectors:
+        given_vectors(archive)
+    vacuumed()
+    embed = (lambda handle, text: [rng.gauss(0, 1) for _ in range(SIZE)]) if with_vectors else None
+    shelf = Archival(organization.id, [archive.id], lambda: archive, embed)
+    times = sorted(timed(lambda: shelf.search(text(rng, 8))) for _ in range(searches))
+    p95 = times[int(len(times) * 0.95)]
+    print(
+        f"{size:7} passages: filed {rate:,.0f}/s, search p50 {statistics.median(times) * 1e3:.1f} ms, "
+        f"p95 {p95 * 1e3:.1f} ms",
+        flush=True,
+    )
+
+
+def filed(shelf: Any, size: int, rng: random.Random) -> float:
+    """Passages a second, in batches."""
+    from memory.archival import Draft
+
+    taken = 0.0
+    for _ in range(0, size, BATCH):
+        drafts = [Draft(text(rng, 25)) for _ in range(min(BATCH, size))]
+        taken += timed(lambda drafts=drafts: shelf.insert_many(drafts))
+    return size / taken
+
+
+def text(rng: random.Random, words: int) -> str:
+    return " ".join(rng.choices(WORDS, cum_weights=WEIGHTS, k=words))
+
+
+def given_vectors(archive: Any) -> None:
+    from django.db import connection
+
+    from memory.vectors import change, tend_indexes
+
+    change(archive.id, "benchmark/random", SIZE)
+    with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
+        cursor.execute(
+            f"""INSERT INTO memory_vector (passage_id, archive_id, generation, value)
+                SELECT passage_id, archive_id, generation,
+                       (SELECT array_agg(random() - 0.5 + 0 * missing.id)
+                          FROM generate_series(1, {SIZE}))::real[]::halfvec
+                  FROM memory_missingvector AS missing WHERE archive_id = %s""",
+            [archive.id],
+        )
+        cursor.execute("DELETE FROM memory_missingvector")
+        cursor.execute("RESET statement_timeout")
+    seconds = timed(tend_indexes)
+    print(f"        indexes tended in {seconds:.1f} s")
+
+
+def vacuumed() -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE memory_passage")
+        cursor.execute("VACUUM ANALYZE memory_vector")
+
+
+def timed(work: Any) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PERDURE_LOG_LEVEL", "ERROR")
+    main()
