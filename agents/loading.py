@@ -34,7 +34,8 @@ SELECT {columns},
                     'id', block.id, 'label', block.label, 'value', block.value, 'limit', block."limit",
                     'description', block.description, 'read_only', block.read_only, 'version', block.version)
                     ORDER BY attached.id)
-          FROM agents_agentblock AS attached JOIN memory_block AS block ON block.id = attached.block_id
+          FROM agents_agentblock AS attached
+          JOIN memory_block AS block ON block.id = COALESCE(%s::jsonb ->> attached.block_id, attached.block_id)
          WHERE attached.agent_id = agent.id) AS block_rows,
        (SELECT jsonb_agg(jsonb_build_object(
                     'id', tool.id, 'name', tool.name, 'return_chars', tool.return_char_limit,
@@ -114,7 +115,7 @@ class Loaded:
 
 def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     """`window_of` gives the tokens that fit into a model's window, by its handle."""
-    agent = agent_with_belongings(turn.run.agent_id)
+    agent = agent_with_belongings(turn.conversation)
     conversation, options = turn.conversation, turn.run.options
     handle = options.get("override_model") or conversation.model or agent.model
     window = conversation.context_window_limit or agent.context_window_limit or window_of(handle)
@@ -175,11 +176,13 @@ def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted
     return text
 
 
-def agent_with_belongings(agent_id: str) -> Any:
-    """The agent with `block_rows` and `tool_rows` (dicts), and `archive_ids`, each in the order of attaching."""
-    found = row_of(Agent, _WITH_BELONGINGS, [agent_id])
+def agent_with_belongings(place: Conversation) -> Any:
+    """The agent of a conversation with `block_rows` and `tool_rows` (dicts), and `archive_ids`, each in the order of
+    attaching. Blocks that the conversation has of its own stand in the place of the agent's.
+    """
+    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), place.agent_id])
     if found is None:
-        raise Agent.DoesNotExist(agent_id)
+        raise Agent.DoesNotExist(place.agent_id)
     agent: Any = found[0]
     blocks, tools, agent.archive_ids = found[1]
     agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
