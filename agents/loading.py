@@ -13,7 +13,7 @@ from django.utils import timezone
 from agents import approvals
 from agents.llm.tokens import estimate, estimate_message, estimate_tool
 from agents.loop.compaction import FULL, OUT_OF_VIEW, first_kept, shortened
-from agents.loop.context import Facts, compile_prompt
+from agents.loop.context import Facts, compile_prompt, skills
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reply, Usage
 from agents.loop.ports import ModelSettings
@@ -26,6 +26,9 @@ from memory.core import BlockText
 from memory.models import Passage
 from tools import registry
 from tools.spec import ToolSpec
+
+DEFAULT_THINKING = 4_096
+"""Tokens for thoughts, where a client asks for them and does not say how many."""
 
 # Written out, because every step runs it, and composing it from expressions would cost more than running it.
 _WITH_BELONGINGS = """
@@ -131,11 +134,11 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     }
     state = StepState(
         handle=handle,
-        system=options.get("override_system") or text,
+        system=(options.get("override_system") or text) + skills(options.get("client_skills") or ()),
         history=kept,
         tools=tools,
         style=style_for(agent.agent_type),
-        settings=model_settings(own_settings),
+        settings=_thinking(model_settings(own_settings), options.get("enable_thinking")),
         rules=tuple(agent.tool_rules),
         no=turn.step.no,
         max_steps=options.get("max_steps") or MAX_STEPS,
@@ -230,6 +233,16 @@ def model_settings(settings: dict[str, Any]) -> ModelSettings:
         response_format=settings.get("response_format"),
         strict=settings.get("strict"),
     )
+
+
+def _thinking(settings: ModelSettings, wanted: bool | None) -> ModelSettings:
+    """The settings with thoughts before the answer, or without any, where the request says which."""
+    if wanted is None:
+        return settings
+    if not wanted:
+        return replace(settings, thinking_budget=None, reasoning_effort=None)
+    budget, effort = settings.thinking_budget or DEFAULT_THINKING, settings.reasoning_effort or "medium"
+    return replace(settings, thinking_budget=budget, reasoning_effort=effort)
 
 
 def _style(agent: Agent) -> Style:
