@@ -8,14 +8,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.sealing import unseal
+from agents.creation import attach_blocks, create_block
 from agents.faultpoints import faultpoint
 from agents.loading import block_texts
 from agents.loop.ports import Abort
 from agents.loop.step import Admitted
-from agents.models import Agent, AgentArchive, Message
+from agents.models import Agent, AgentArchive, AgentBlock, Message
 from agents.turns import Turn
 from memory.archival import Archival
-from memory.core import CoreMemory
+from memory.core import BlockText, CoreMemory
 from memory.models import Archive, Block
 from tools import custom, registry
 from tools.executor import ToolContext, returned, run
@@ -42,19 +43,42 @@ class CommitTools:
     def save(self) -> None:
         if self._core is None:
             return
-        values = {text.label: text.value for text in self._core.blocks}
-        for label in self._core.changed:
-            block, value = self._blocks[label], values[label]
-            Block.objects.filter(id=block.id).update(
-                value=value, version=F("version") + 1, last_updated_by_id=self._agent.id, updated_at=timezone.now()
-            )
+        for before, after in self._core.edits:
+            if before is None:
+                assert after is not None
+                self._create(after)
+            elif after is None:
+                # Only its own hold of it: others may have the block as well, and people may want it back.
+                AgentBlock.objects.filter(agent_id=self._agent.id, block=self._blocks[before.label]).delete()
+            else:
+                self._update(self._blocks[before.label], after)
+
+    def _create(self, text: BlockText) -> None:
+        fields = {"label": text.label, "value": text.value, "limit": text.limit, "description": text.description}
+        attach_blocks(self._agent, [create_block(self._agent.organization_id, self._agent.id, **fields)])
+
+    def _update(self, block: Block, text: BlockText) -> None:
+        version = F("version") + 1 if text.value != block.value else F("version")
+        Block.objects.filter(id=block.id).update(
+            label=text.label,
+            value=text.value,
+            version=version,
+            last_updated_by_id=self._agent.id,
+            updated_at=timezone.now(),
+        )
 
     def _locked(self) -> CoreMemory:
         """The blocks as they are now, in the order of their ids, so that two commits never wait for each other."""
-        ids = [row["id"] for row in self._agent.block_rows]
-        blocks = Block.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
+        # The agent first: of two conversations that make blocks at once, the second sees those of the first.
+        Agent.objects.select_for_update(no_key=True).only("id").get(id=self._agent.id)
+        attached = Block.objects.filter(agentblock__agent_id=self._agent.id)
+        blocks = attached.select_for_update(no_key=True, of=("self",)).order_by("id")
         self._blocks = {block.label: block for block in blocks}
-        return CoreMemory(block_texts([vars(block) for block in self._blocks.values()]))
+        return CoreMemory(block_texts([vars(block) for block in self._blocks.values()]), self._is_shared)
+
+    def _is_shared(self, label: str) -> bool:
+        others = AgentBlock.objects.filter(block=self._blocks[label]).exclude(agent_id=self._agent.id)
+        return others.exists()
 
 
 class OutsideTools:
