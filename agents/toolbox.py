@@ -23,6 +23,7 @@ from tools.executor import ToolContext, returned, run
 from tools.mcp import call as call_remote
 from tools.mcp.sync import remote_name
 from tools.models import Tool
+from tools.sandbox import Runner
 from tools.spec import ToolReturn
 
 
@@ -84,7 +85,7 @@ class CommitTools:
 class OutsideTools:
     """agents.loop.step.Toolbox: runs a call while no transaction is open and no connection is kept."""
 
-    def __init__(self, turn: Turn, agent: Any, sandbox: custom.Runner):
+    def __init__(self, turn: Turn, agent: Any, sandbox: Runner):
         self._turn = turn
         self._agent = agent
         self._sandbox = sandbox
@@ -97,7 +98,7 @@ class OutsideTools:
             row = next(row for row in self._agent.tool_rows if row["name"] == admitted.call.name)
             if row["schema"] is None:
                 core = CoreMemory(block_texts(self._agent.block_rows))
-                came_back = _run(self._turn, self._agent, admitted, core)
+                came_back = _run(self._turn, self._agent, admitted, core, self._sandbox, abort)
             else:
                 came_back = self._foreign(row["id"], admitted, abort)
             faultpoint("c12")
@@ -129,7 +130,14 @@ def _gone(admitted: Admitted) -> ToolReturn:
     return ToolReturn(admitted.call.id, admitted.call.name, "error", text)
 
 
-def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolReturn:
+def _run(
+    turn: Turn,
+    agent: Any,
+    admitted: Admitted,
+    core: CoreMemory,
+    sandbox: Runner | None = None,
+    abort: Abort | None = None,
+) -> ToolReturn:
     registered = registry.find(admitted.call.name)
     if registered is None:
         return _gone(admitted)
@@ -142,6 +150,8 @@ def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolRe
         archival=Archival(agent.organization_id, agent.archive_ids, lambda: default_archive(agent)),
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
         now=timezone.now(),
+        sandbox=sandbox,
+        abort=abort,
     )
     return run(registered, admitted.arguments, context, admitted.call, admitted.spec.return_chars)
 

@@ -7,6 +7,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from agents.llm.provider import VARIABLES
 from project import env
+from tools.web.search import VARIABLES as SEARCH_VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(env.text("PERDURE_HOME", str(ROOT / ".perdure")))
@@ -127,6 +128,11 @@ LLM_TOTAL_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_TOTAL_TIMEOUT", 900)
 
 ALLOW_MCP_STDIO = env.flag("PERDURE_ALLOW_MCP_STDIO", False)
 MCP_PRIVATE_HOSTS = list(env.hosts("PERDURE_MCP_PRIVATE_HOSTS"))
+
+# The web, for agents: docs/tools.md -----------------------------------------------------------------------------------
+
+WEB_PRIVATE_HOSTS = list(env.hosts("PERDURE_WEB_PRIVATE_HOSTS"))
+SEARCH_SETTINGS = {name: value for name in SEARCH_VARIABLES if (value := env.secret(name))}
 
 # Django ---------------------------------------------------------------------------------------------------------------
 

@@ -30,6 +30,11 @@ def ensure(organization_id: str) -> None:
             Tool.objects.filter(id=row.id).update(json_schema=schema, description=tool.spec.description)
 
 
+def listed(rows: QuerySet[Tool]) -> QuerySet[Tool]:
+    """Without those of the server that it lacks something for at the moment."""
+    return rows.exclude(source_code=None, mcp_server=None, name__in=list(registry.absent()))
+
+
 def named(organization_id: str, names: Sequence[str]) -> list[Tool]:
     """The tools of these names, in their order. Names that do not exist are left out.
 
@@ -82,7 +87,7 @@ def _of_server(organization_id: str) -> QuerySet[Tool]:
 
 
 def _by_name(organization_id: str, names: Sequence[str]) -> dict[str, Tool]:
-    rows = Tool.objects.filter(organization_id=organization_id, name__in=names)
+    rows = listed(Tool.objects.filter(organization_id=organization_id, name__in=names))
     # The server's come last, so that they win; before them the organization's own.
     return {
         tool.name: tool for tool in sorted(rows, key=lambda tool: (tool.is_of_server, tool.source_code is not None))

@@ -2,35 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from tools.executor import as_text, returned
 from tools.models import Tool
-from tools.sandbox import Abort, Limits, Outcome, Refused
+from tools.sandbox import Abort, Limits, Outcome, Refused, Runner
 from tools.schema import SchemaError, function_name
 from tools.spec import ToolCall, ToolReturn
 
 LONGEST_SECONDS = 300.0
 
 STOPPED = "The tool was stopped before it had returned. It may or may not have taken effect."
-
-
-class Runner(Protocol):
-    """What tools.sandbox.Sandbox offers."""
-
-    limits: Limits
-
-    def run(
-        self,
-        source: str,
-        name: str,
-        arguments: Mapping[str, Any],
-        *,
-        variables: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
-        hosts: tuple[str, ...] = (),
-        abort: Abort | None = None,
-    ) -> Outcome: ...
 
 
 def run(

@@ -28,7 +28,12 @@ class Tools(ApiView):
         principal, query = self.principal(request), request.query_params
         catalog.ensure(principal.organization_id)
         choice(query, "order_by", ("created_at",))
-        return answer([tool_shape(tool) for tool in page(_filtered(owned(principal, Tool), request), query, limit=50)])
+        return answer(
+            [
+                tool_shape(tool)
+                for tool in page(_filtered(catalog.listed(owned(principal, Tool)), request), query, limit=50)
+            ]
+        )
 
     def post(self, request: Request) -> HttpResponse:
         """As the contract has it: the organization's own tool of that name is overwritten, and keeps its id."""
@@ -86,7 +91,7 @@ class ToolSearch(ApiView):
         fields.is_valid(raise_exception=True)
         given = fields.validated_data
         catalog.ensure(principal.organization_id)
-        rows = owned(principal, Tool)
+        rows = catalog.listed(owned(principal, Tool))
         if given.get("tags"):
             rows = rows.filter(tags__overlap=given["tags"])
         if given.get("tool_types"):
@@ -115,7 +120,7 @@ class AddBaseTools(ApiView):
     def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         catalog.ensure(principal.organization_id)
-        rows = owned(principal, Tool).filter(source_code=None, mcp_server=None).order_by("name")
+        rows = catalog.listed(owned(principal, Tool)).filter(source_code=None, mcp_server=None).order_by("name")
         return answer([tool_shape(tool) for tool in rows])
 
 
