@@ -18,6 +18,7 @@ BUILTIN_MODULES = (
     "tools.builtin.archival",
     "tools.builtin.recall",
     "tools.builtin.web",
+    "tools.builtin.code",
 )
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -94,7 +94,10 @@ class Sandbox:
         hosts: Sequence[str] = (),
         abort: Abort | None = None,
     ) -> Outcome:
-        """Runs a script: what it prints is in the Outcome, whose value is None. `name` is its name in tracebacks."""
+        """Runs a script. The Outcome's value is that of its last statement, where that is an expression.
+
+        name  what it is called in tracebacks
+        """
         request = {"source": code, "name": name, "arguments": {}, "script": True}
         return self._run(request, variables or {}, limits, packages, hosts, abort)
 
