@@ -70,12 +70,18 @@ class CommitTools:
 
     def _locked(self) -> CoreMemory:
         """The blocks as they are now, in the order of their ids, so that two commits never wait for each other."""
-        # The agent first: of two conversations that make blocks at once, the second sees those of the first.
-        Agent.objects.select_for_update(no_key=True).only("id").get(id=self._agent.id)
         attached = Block.objects.filter(agentblock__agent_id=self._agent.id)
         blocks = attached.select_for_update(no_key=True, of=("self",)).order_by("id")
         self._blocks = {block.label: block for block in blocks}
-        return CoreMemory(block_texts([vars(block) for block in self._blocks.values()]), self._is_shared)
+        return CoreMemory(
+            block_texts([vars(block) for block in self._blocks.values()]), self._is_shared, self._is_taken
+        )
+
+    def _is_taken(self, label: str) -> bool:
+        # Of two conversations that make a block at once, the second waits here, and sees that of the first.
+        Agent.objects.select_for_update(no_key=True).only("id").get(id=self._agent.id)
+        known = self._blocks.values()
+        return AgentBlock.objects.filter(agent_id=self._agent.id, block__label=label).exclude(block__in=known).exists()
 
     def _is_shared(self, label: str) -> bool:
         others = AgentBlock.objects.filter(block=self._blocks[label]).exclude(agent_id=self._agent.id)

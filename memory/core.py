@@ -50,11 +50,18 @@ class CoreMemory:
     """The blocks of one agent. An edit returns the block's whole new value, or raises BlockEditError.
 
     is_shared  whether other agents hold the block of this label, too
+    is_taken   whether the agent has been given a block of this label since these were read
     """
 
-    def __init__(self, blocks: Iterable[BlockText], is_shared: Callable[[str], bool] = lambda label: False):
+    def __init__(
+        self,
+        blocks: Iterable[BlockText],
+        is_shared: Callable[[str], bool] = lambda label: False,
+        is_taken: Callable[[str], bool] = lambda label: False,
+    ):
         self._start = tuple(replace(block, was=block.label) for block in blocks)
         self._is_shared = is_shared
+        self._is_taken = is_taken
         self.restore(self._start)
         if len(self._blocks) < len(self._start):
             raise ValueError("Two blocks of one agent have the same label; give each its own.")
@@ -169,7 +176,7 @@ class CoreMemory:
 
     def _free(self, path: str) -> str:
         label = self.label_of(path)
-        if label in self._blocks:
+        if label in self._blocks or self._is_taken(label):
             raise BlockEditError(f"There is a memory block {label!r} already. Edit that one, or choose another label.")
         return label
 

@@ -9,7 +9,7 @@ from django.db.models import F, Func, QuerySet, TextField, Value
 from django.db.models.functions import Concat
 
 from memory.search import by_words, newest_first
-from tools import registry
+from tools import packages, registry
 from tools.models import Tool
 
 
@@ -50,20 +50,20 @@ def named(organization_id: str, names: Sequence[str]) -> list[Tool]:
 
 def put(organization_id: str, actor_id: str | None, columns: dict[str, Any]) -> Tool:
     """The organization's own tool of this name, made or overwritten. What `columns` does not say stays as it is."""
+    own = {"organization_id": organization_id, "name": columns["name"], "source_code__isnull": False}
     changed = columns | {"last_updated_by_id": actor_id}
+    existing = Tool.objects.filter(**own).first()
     tool, _ = Tool.objects.update_or_create(
-        defaults=changed,
+        defaults=_without_known_packages(existing, changed),
         create_defaults=changed | {"created_by_id": actor_id},
-        organization_id=organization_id,
-        name=columns["name"],
-        source_code__isnull=False,
+        **own,
     )
     return tool
 
 
 def change(tool: Tool, actor_id: str | None, columns: dict[str, Any]) -> None:
     """Raises NameTaken."""
-    for name, value in columns.items():
+    for name, value in _without_known_packages(tool, columns).items():
         setattr(tool, name, value)
     tool.last_updated_by_id = actor_id
     try:
@@ -71,6 +71,13 @@ def change(tool: Tool, actor_id: str | None, columns: dict[str, Any]) -> None:
             tool.save()
     except IntegrityError:
         raise NameTaken(f"Another tool is called {tool.name!r}. Rename the function, or delete that tool.") from None
+
+
+def _without_known_packages(tool: Tool | None, columns: dict[str, Any]) -> dict[str, Any]:
+    """The same requirements again are no reason to install them again."""
+    if tool is None or not packages.still_good(tool, columns):
+        return columns
+    return {name: value for name, value in columns.items() if not name.startswith("package_")}
 
 
 def search(rows: QuerySet[Tool], query: str) -> QuerySet[Tool]:

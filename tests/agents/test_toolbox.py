@@ -5,7 +5,6 @@ from django.db import transaction
 
 from agents.creation import attach_blocks, create_block, create_conversation
 from agents.loading import agent_with_belongings
-from agents.loop.step import Admitted
 from agents.models import Agent, AgentBlock, Message
 from agents.toolbox import CommitTools
 from memory.models import Block
@@ -120,11 +119,12 @@ def test_a_conversation_sees_the_block_that_another_made_meanwhile() -> None:
     create_conversation(agent)
     given.said(agent)
     turn = given.claimed(agent)
-    loaded = agent_with_belongings(agent.id)
-    attach_blocks(agent, [create_block(agent.organization_id, label="plans", value="theirs")])
-    tools = CommitTools(turn, loaded)
-    create: Admitted = given.admitted(turn, "memory", command="create", path="plans", file_text="mine")
+    tools = CommitTools(turn, agent_with_belongings(agent.id))
+    append = given.admitted(turn, "core_memory_append", label="human", content="x")
+    create = given.admitted(turn, "memory", command="create", path="plans", file_text="mine")
     with transaction.atomic():
+        tools.run(append)  # now it has read its blocks
+        attach_blocks(agent, [create_block(agent.organization_id, label="plans", value="theirs")])
         assert "'plans' already" in tools.run(create).text
         tools.save()
     assert blocks(agent)["plans"] == "theirs"

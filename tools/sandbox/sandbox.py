@@ -45,7 +45,7 @@ class Sandbox:
         self.limits = limits or Limits()
         self._allow_unsafe = allow_unsafe
         self._private_networks = networks(private_networks)
-        self._package_store = package_store.resolve() if package_store else None
+        self.package_store = package_store.resolve() if package_store else None
         self._zygote = Zygote(setup_for(self.tier.level, account, package_store))
 
     def __enter__(self) -> "Sandbox":
@@ -129,7 +129,7 @@ class Sandbox:
         if packages is None:
             return None
         folder = packages.resolve()
-        if self._package_store is None or self._package_store not in folder.parents or not folder.is_dir():
+        if self.package_store is None or self.package_store not in folder.parents or not folder.is_dir():
             raise Refused(f"{packages} is no folder of the sandbox's package store.")
         return folder
 

@@ -80,6 +80,7 @@ class Runner(Protocol):
     """What tools.sandbox.Sandbox offers to those who are given one."""
 
     limits: Limits
+    package_store: Path | None
 
     def run(
         self,
