@@ -33,7 +33,7 @@ from agents.retry import settled
 from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
 from agents.turns import Hold, Turn, insert
-from tools.custom import Runner
+from tools.sandbox import Runner
 
 log = logging.getLogger(__name__)
 
