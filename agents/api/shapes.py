@@ -162,7 +162,7 @@ def conversation_shape(conversation: Conversation, message_ids: Sequence[str]) -
         "model": conversation.model,
         "model_settings": conversation.model_settings,
         "summary": conversation.summary,
-        "isolated_block_ids": [],
+        "isolated_block_ids": list(conversation.isolated_blocks.values()),
     }
 
 

@@ -11,7 +11,7 @@ from rest_framework.serializers import BaseSerializer
 from agents.api.agents import ORDERS, RELATIONS
 from agents.api.archives import ArchiveFields, PassageBatch, PassageFields
 from agents.api.conversations import ORDERS as CONVERSATION_ORDERS
-from agents.api.conversations import ConversationFields
+from agents.api.conversations import ConversationFields, NewConversation
 from agents.api.identities import IdentityFields, PropertyFields
 from agents.api.mcp_configs import McpServerChange, McpServerFields
 from agents.api.openapi.notation import Fields
@@ -321,8 +321,8 @@ _OPERATIONS: dict[str, Operation] = {
         "Begin a conversation",
         "Conversation",
         query={"agent_id": "agent-id"},
-        body=ConversationFields,
-        errors=(400, 404, 501),
+        body=NewConversation,
+        errors=(400, 404),
         body_is_needed=False,
     ),
     "GET conversations/{conversation_id}": Operation(
