@@ -44,7 +44,7 @@ SELECT {columns},
                     'id', tool.id, 'name', tool.name, 'return_chars', tool.return_char_limit,
                     'schema', CASE WHEN COALESCE(tool.source_code, tool.mcp_server_id) IS NOT NULL
                                    THEN tool.json_schema END,
-                    'metadata', tool.metadata)
+                    'metadata', tool.metadata, 'parallel', tool.enable_parallel_execution)
                     ORDER BY attached.id)
           FROM agents_agenttool AS attached JOIN tools_tool AS tool ON tool.id = attached.tool_id
          WHERE attached.agent_id = agent.id) AS tool_rows,
@@ -257,7 +257,9 @@ def tool_spec(row: dict[str, Any]) -> ToolSpec | None:
     """One of `tool_rows`; None for a tool of the server that is no longer installed."""
     if row["schema"] is None:
         registered = registry.find(row["name"])
-        return replace(registered.spec, return_chars=row["return_chars"]) if registered else None
+        return (
+            replace(registered.spec, return_chars=row["return_chars"], parallel=row["parallel"]) if registered else None
+        )
     return ToolSpec(
         row["name"],
         row["schema"].get("description") or "",
@@ -265,6 +267,7 @@ def tool_spec(row: dict[str, Any]) -> ToolSpec | None:
         effect="effect",
         idempotent=row["metadata"].get("idempotent") is True,
         return_chars=row["return_chars"],
+        parallel=row["parallel"],
     )
 
 

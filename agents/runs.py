@@ -90,7 +90,7 @@ class Offer:
             {name: message.get(name) for name in ("role", "content", "name")} for message in self.messages
         ]
         if self.answers:
-            said.append([self.answers.each, self.answers.verdict])
+            said.append([self.answers.each, self.answers.verdict, self.answers.of])
         return hashlib.sha256(json.dumps([said, self.options], sort_keys=True).encode("utf-8", "replace")).hexdigest()
 
 

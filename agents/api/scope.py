@@ -8,13 +8,14 @@ from django.db.models import Case, QuerySet, When
 from accounts.keys import Principal
 from agents.api.requests import checked_id
 from agents.errors import NotFound
-from agents.models import Agent, Conversation, Identity, Message, Run, Step
+from agents.models import Agent, Approval, Conversation, Identity, Message, Run, Step
 from agents.turns import row_of
 from memory.models import Archive, Block, Passage
 from tools.models import McpServer, Tool
 
 KINDS: dict[type, tuple[str, str]] = {
     Agent: ("agent", "Agent"),
+    Approval: ("approval", "Approval"),
     Archive: ("archive", "Archive"),
     Block: ("block", "Block"),
     Conversation: ("conv", "Conversation"),

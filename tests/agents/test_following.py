@@ -246,7 +246,7 @@ async def test_the_returns_that_a_cancel_gives_open_calls_are_told(is_held):
         outfit = given.Outfit(Script())
         turn.committed = Publisher(outfit.wires, turn).committed
         answer = Reply(calls=(call("ring_bell", id=turn.call_id(0)),))
-        given.ledger(turn).commit(answer, [], given.admitted(turn, "ring_bell"))
+        given.ledger(turn).commit(answer, [], [given.admitted(turn, "ring_bell")])
         return run, turn, outfit.wires
 
     def stop(run, turn, wires):
