@@ -15,6 +15,7 @@ ASK_MCP = "workers.ask_mcp"
 RUN_TOOL = "workers.run_tool"
 EMBED = "workers.embed"
 MAKE_VECTORS = "workers.make_vectors"
+BUILD_PACKAGES = "workers.build_packages"
 PAUSE = 5.0
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,11 @@ def embed(ticket: str) -> bool:
 def want_vectors() -> None:
     """Tell some worker that passages were filed; each of them looks by itself every few seconds too. Never raises."""
     _sent(MAKE_VECTORS)
+
+
+def build_packages(tool_id: str) -> None:
+    """Have some worker install what a tool asks for. Never raises: a hint that is lost is given again by the sweep."""
+    _sent(BUILD_PACKAGES, tool_id)
 
 
 def _sent(task: str, *arguments: str) -> bool:

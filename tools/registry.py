@@ -10,13 +10,15 @@ from typing import Any, Literal, TypeVar
 from tools.schema import schema_from_source
 from tools.spec import Effect, ToolSpec
 
-ToolType = Literal["custom", "letta_core", "letta_memory_core", "letta_sleeptime_core"]
+ToolType = Literal["custom", "letta_core", "letta_memory_core", "letta_sleeptime_core", "letta_builtin"]
 
 BUILTIN_MODULES = (
     "tools.builtin.messaging",
     "tools.builtin.core_memory",
     "tools.builtin.archival",
     "tools.builtin.recall",
+    "tools.builtin.web",
+    "tools.builtin.code",
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,9 +30,17 @@ class RegistrationError(ValueError):
     """A function cannot be registered as a tool; the text says why."""
 
 
+def _always_there() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class RegisteredTool:
-    """A tool and the function behind it. `takes_context` tells whether the function wants a ToolContext first."""
+    """A tool and the function behind it.
+
+    takes_context  whether the function wants a ToolContext first
+    why_absent     says what the server lacks for it, or None: then it is listed and can be attached
+    """
 
     spec: ToolSpec
     function: Callable[..., Any]
@@ -38,6 +48,7 @@ class RegisteredTool:
     tags: tuple[str, ...]
     parallel: bool
     takes_context: bool
+    why_absent: Callable[[], str | None] = _always_there
 
 
 def tool(
@@ -47,16 +58,18 @@ def tool(
     type: ToolType = "custom",
     parallel: bool = False,
     tags: Iterable[str] = (),
+    why_absent: Callable[[], str | None] = _always_there,
 ) -> Callable[[F], F]:
     """Register the function under its own name; its signature and docstring are what the model is shown.
 
-    effect    what it may do to the world (tools/spec.py tells the three kinds)
-    parallel  whether several calls of it may run at the same time
+    effect      what it may do to the world (tools/spec.py tells the three kinds)
+    parallel    whether calls of it may run at the same time as others of the same answer
+    why_absent  says what this server lacks for it, in a sentence; None: nothing
     """
 
     def register(function: F) -> F:
-        spec = _spec(function, effect, idempotent)
-        _add(RegisteredTool(spec, function, type, tuple(tags), parallel, _takes_context(function, spec)))
+        spec = _spec(function, effect, idempotent, parallel)
+        _add(RegisteredTool(spec, function, type, tuple(tags), parallel, _takes_context(function, spec), why_absent))
         return function
 
     return register
@@ -73,11 +86,16 @@ def find(name: str) -> RegisteredTool | None:
 
 
 def registered() -> list[RegisteredTool]:
-    """Every tool, by name."""
-    return [_tools[name] for name in sorted(_tools)]
+    """Every tool that this server has what it needs for, by name."""
+    return [_tools[name] for name in sorted(_tools) if _tools[name].why_absent() is None]
 
 
-def _spec(function: Callable[..., Any], effect: Effect, idempotent: bool) -> ToolSpec:
+def absent() -> dict[str, str]:
+    """The names of the others, and what is missing."""
+    return {name: why for name, tool in _tools.items() if (why := tool.why_absent())}
+
+
+def _spec(function: Callable[..., Any], effect: Effect, idempotent: bool, parallel: bool) -> ToolSpec:
     if inspect.iscoroutinefunction(function):
         raise RegistrationError(f"Tool {function.__name__!r} is `async def`; registered tools are plain functions.")
     schema = schema_from_source(textwrap.dedent(inspect.getsource(function)))
@@ -87,6 +105,7 @@ def _spec(function: Callable[..., Any], effect: Effect, idempotent: bool) -> Too
         parameters=schema["parameters"],
         effect=effect,
         idempotent=idempotent,
+        parallel=parallel,
     )
 
 
