@@ -16,6 +16,7 @@ import os
 import random
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +88,14 @@ def as_passages(organization: Any, documents: list[dict[str, Any]], with_vectors
     while claimed := vectors.claim():
         vectors.store(claimed, embedders.of(LOCAL).embed([one.text for one in claimed], 600))
 
+    @cache
+    def embed(handle: str, text: str) -> list[float]:
+        return embedders.of(handle).embed([text], 60)[0]
+
     def shelf(question: str, both: bool) -> Sequence[Any]:
-        embed = (lambda handle, text: embedders.of(handle).embed([text], 60)[0]) if both else None
-        return Archival(organization.id, [archive.id], lambda: archive, embed).search(question, top_k=DEPTHS[-1])
+        return Archival(organization.id, [archive.id], lambda: archive, embed if both else None).search(
+            question, top_k=DEPTHS[-1]
+        )
 
     return shelf, {passage.id: line["id"] for passage, line in zip(passages, documents, strict=True)}
 

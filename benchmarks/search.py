@@ -86,8 +86,8 @@ def given_vectors(archive: Any) -> None:
         cursor.execute(
             f"""INSERT INTO memory_vector (passage_id, archive_id, generation, value)
                 SELECT passage_id, archive_id, generation,
-                       (SELECT array_agg(random() - 0.5 + 0 * missing.id)
-                          FROM generate_series(1, {SIZE}))::real[]::halfvec
+                       (SELECT array_agg(random() - 0.5)
+                          FROM generate_series(1, {SIZE} + 0 * missing.id))::real[]::halfvec
                   FROM memory_missingvector AS missing WHERE archive_id = %s""",
             [archive.id],
         )

@@ -9,10 +9,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.admin import OfOrganization
+from accounts.admin import OfOrganization, ReadOnly
 from memory.archival import digest
 from memory.core import LABEL
-from memory.models import Archive, Block, Passage
+from memory.models import Archive, Block, MissingVector, Passage, Vector
 from memory.search import by_words
 
 
@@ -127,8 +127,35 @@ class ArchiveAdmin(OfOrganization, admin.ModelAdmin):
     list_select_related = ("organization",)
     search_fields = ("name", "id__exact")
     ordering = ("-created_at",)
-    readonly_fields = ("id", "created_at", "updated_at")
-    fields = ("organization", "name", "description", "metadata", "id", "created_at", "updated_at")
+    readonly_fields = ("embedding", "dimension", "coming_embedding", "vectors", "id", "created_at", "updated_at")
+    fields = (
+        *("organization", "name", "description", "metadata"),
+        *("embedding", "dimension", "coming_embedding", "vectors", "id", "created_at", "updated_at"),
+    )
+
+    @admin.display
+    def vectors(self, archive: Archive) -> str:
+        made = Vector.objects.filter(archive_id=archive.pk, generation__gte=archive.generation).count()
+        return f"{made:,} made, {MissingVector.objects.filter(archive_id=archive.pk).count():,} missing"
+
+
+@admin.register(MissingVector)
+class MissingVectorAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
+    organization_path = "archive__organization"
+    list_display = ("passage_id", "archive_id", "embedding", "attempts", "due_at", "error")
+    list_filter = ("generation",)
+    search_fields = ("archive_id__exact", "passage_id__exact", "error")
+    ordering = ("due_at",)
+    fields = list_display
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[MissingVector]:
+        return super().get_queryset(request).select_related("archive")
+
+    @admin.display
+    def embedding(self, missing: MissingVector) -> str:
+        archive = missing.archive
+        return (archive.embedding if missing.generation == archive.generation else archive.coming_embedding) or ""
 
 
 @admin.register(Passage)

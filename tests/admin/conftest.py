@@ -167,7 +167,9 @@ def say(run: Run, step: Step | None, role: str, content: dict[str, Any], text: s
 
 
 def _further_rows(organization: Organization, agent: Agent) -> None:
-    archive = Archive.objects.create(organization=organization, name=f"{organization.name} notes")
+    archive = Archive.objects.create(
+        organization=organization, name=f"{organization.name} notes", embedding="openai/small"
+    )
     agent.archives.add(archive)
     for text in (f"{organization.name} buys tea in Assam.", "The kettle whistles."):
         Passage.objects.create(organization=organization, archive=archive, text=text, created_at=timezone.now())
