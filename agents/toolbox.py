@@ -13,6 +13,7 @@ from agents.faultpoints import faultpoint
 from agents.loading import block_texts
 from agents.loop.ports import Abort
 from agents.loop.step import Admitted
+from agents.mail import Post
 from agents.models import Agent, AgentArchive, Message
 from agents.turns import Turn
 from memory.archival import Archival
@@ -127,6 +128,7 @@ def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolRe
         effect_key=f"{turn.run.id}:{turn.step.id}:{admitted.call.id}",
         core=core,
         archival=Archival(agent.organization_id, agent.archive_ids, lambda: default_archive(agent)),
+        mail=Post(turn, agent, admitted.call.id),
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
         now=timezone.now(),
     )

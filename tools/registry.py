@@ -10,13 +10,14 @@ from typing import Any, Literal, TypeVar
 from tools.schema import schema_from_source
 from tools.spec import Effect, ToolSpec
 
-ToolType = Literal["custom", "letta_core", "letta_memory_core", "letta_sleeptime_core"]
+ToolType = Literal["custom", "letta_core", "letta_memory_core", "letta_sleeptime_core", "letta_multi_agent_core"]
 
 BUILTIN_MODULES = (
     "tools.builtin.messaging",
     "tools.builtin.core_memory",
     "tools.builtin.archival",
     "tools.builtin.recall",
+    "tools.builtin.agents",
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,7 +51,7 @@ def tool(
 ) -> Callable[[F], F]:
     """Register the function under its own name; its signature and docstring are what the model is shown.
 
-    effect    what it may do to the world (tools/spec.py tells the three kinds)
+    effect    what it may do to the world (tools/spec.py tells the kinds)
     parallel  whether calls of it may run at the same time as others of the same answer
     """
 

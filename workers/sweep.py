@@ -8,6 +8,7 @@ from collections.abc import Callable
 from django.db import Error, connection, transaction
 
 from agents.faultpoints import faultpoint
+from agents.mail import FORGOTTEN
 from agents.runs import answer_overdue
 
 log = logging.getLogger(__name__)
@@ -74,5 +75,6 @@ def due(patience: float) -> list[str]:
     """Conversations with work that no worker has, longest waiting first; each is given out once in `patience` s."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LATE, [BATCH])
+        cursor.execute(FORGOTTEN)
         cursor.execute(SWEEP, [patience, BATCH])
         return [row[0] for row in cursor.fetchall()]
