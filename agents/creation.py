@@ -15,7 +15,7 @@ from agents.loop.style import style_for
 from agents.models import Agent, AgentBlock, AgentTool, Conversation, Inbox, Message
 from agents.rows import opening_row
 from memory.models import Block
-from tools import catalog
+from tools import catalog, registry
 from tools.models import Tool
 
 DESCRIPTIONS = {
@@ -204,7 +204,9 @@ def found(model: Any, organization_id: str, ids: Sequence[str], kind: str) -> li
 
 def named_tools(organization_id: str, names: Sequence[str]) -> list[Tool]:
     tools = catalog.named(organization_id, names)
-    missing = set(names) - {tool.name for tool in tools}
+    missing = sorted(set(names) - {tool.name for tool in tools})
+    if missing and (why := registry.absent().get(missing[0])):
+        raise BadRequest(f"{missing[0]} cannot be used. {why}")
     if missing:
-        raise NotFound("Tool", sorted(missing)[0])
+        raise NotFound("Tool", missing[0])
     return tools

@@ -13,6 +13,7 @@ ADVANCE = "workers.advance"
 LIST_MODELS = "workers.list_models"
 ASK_MCP = "workers.ask_mcp"
 RUN_TOOL = "workers.run_tool"
+BUILD_PACKAGES = "workers.build_packages"
 PAUSE = 5.0
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,11 @@ def ask_mcp(ticket: str) -> bool:
 def run_tool(ticket: str) -> bool:
     """The same for a tool that is run by hand."""
     return _sent(RUN_TOOL, ticket)
+
+
+def build_packages(tool_id: str) -> None:
+    """Have some worker install what a tool asks for. Never raises: a hint that is lost is given again by the sweep."""
+    _sent(BUILD_PACKAGES, tool_id)
 
 
 def _sent(task: str, *arguments: str) -> bool:

@@ -77,7 +77,7 @@ class Window:
     """What is in context before the step, and what of it fits.
 
     summary   of what had left the context before
-    rows      the messages, and `sizes` their estimated tokens
+    rows      the messages, `history` what they say, and `sizes` their estimated tokens
     fixed     estimated tokens of everything else in the request
     limit     tokens that the model takes
     first     the index in `rows` from which on they fit; the others are out of the context with the step's commit
@@ -85,14 +85,11 @@ class Window:
 
     summary: Said | None
     rows: list[Row]
+    history: tuple[Said, ...]
     sizes: list[int]
     fixed: int
     limit: int
     first: int
-
-    @property
-    def history(self) -> tuple[Said, ...]:
-        return tuple(row.said() for row in self.rows)
 
     @property
     def tokens(self) -> int:
@@ -156,7 +153,7 @@ def _window(
     """What leaves the context is noted in the turn, for the step's first commit."""
     summary = next((row.said() for row in rows if row.seq == turn.conversation.summary_seq), None)
     rows = [row for row in rows if row.role != Message.Role.SUMMARY]
-    history = [row.said() for row in rows]
+    history = tuple(row.said() for row in rows)
     sizes = [estimate_message(message) for message in history]
     memory = sum(estimate(row["value"]) for row in agent.block_rows)
     fixed = estimate(agent.system) + memory + sum(map(estimate_tool, tools))
@@ -166,7 +163,7 @@ def _window(
     turn.can_shrink = any(message.role in ("user", "assistant") for message in history[first + 1 :])
     if first:
         turn.context_from = rows[first].seq
-    return Window(summary, rows, sizes, fixed, limit, first)
+    return Window(summary, rows, history, sizes, fixed, limit, first)
 
 
 def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted: bool) -> str:

@@ -33,8 +33,8 @@ from agents.models import TERMINAL, Approval, Conversation, Run
 from agents.retry import settled
 from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
-from agents.turns import Hold, Turn
-from tools.custom import Runner
+from agents.turns import Hold, Turn, insert
+from tools.sandbox import Runner
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
     if asked and not offer.answers:
         raise PendingApproval(asked)
     answered = _answered(conversation, offer) if offer.answers else {"input": offer.messages, "options": offer.options}
-    return Run.objects.create(
+    run = Run(
         id=offer.run_id,
         organization_id=conversation.organization_id,
         agent_id=conversation.agent_id,
@@ -151,6 +151,8 @@ def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
         cancel_requested_at=timezone.now() if offer.is_cancelled else None,
         **answered,
     )
+    insert([run])
+    return run
 
 
 def _answered(conversation: Conversation, offer: Offer) -> dict[str, Any]:

@@ -9,21 +9,23 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.sealing import unseal
+from agents.creation import attach_blocks, create_block
 from agents.faultpoints import faultpoint
 from agents.loading import block_texts
 from agents.loop.ports import Abort
 from agents.loop.step import Admitted
 from agents.mail import Post
-from agents.models import Agent, AgentArchive, Message
+from agents.models import Agent, AgentArchive, AgentBlock, Message
 from agents.turns import Turn
 from memory.archival import Archival
-from memory.core import CoreMemory
+from memory.core import BlockText, CoreMemory
 from memory.models import Archive, Block
 from tools import custom, registry
 from tools.executor import ToolContext, returned, run
 from tools.mcp import call as call_remote
 from tools.mcp.sync import remote_name
 from tools.models import Tool
+from tools.sandbox import Runner
 from tools.spec import ToolReturn
 
 
@@ -44,25 +46,54 @@ class CommitTools:
     def save(self) -> None:
         if self._core is None:
             return
-        values = {text.label: text.value for text in self._core.blocks}
-        for label in self._core.changed:
-            block, value = self._blocks[label], values[label]
-            Block.objects.filter(id=block.id).update(
-                value=value, version=F("version") + 1, last_updated_by_id=self._agent.id, updated_at=timezone.now()
-            )
+        for before, after in self._core.edits:
+            if before is None:
+                assert after is not None
+                self._create(after)
+            elif after is None:
+                # Only its own hold of it: others may have the block as well, and people may want it back.
+                AgentBlock.objects.filter(agent_id=self._agent.id, block=self._blocks[before.label]).delete()
+            else:
+                self._update(self._blocks[before.label], after)
+
+    def _create(self, text: BlockText) -> None:
+        fields = {"label": text.label, "value": text.value, "limit": text.limit, "description": text.description}
+        attach_blocks(self._agent, [create_block(self._agent.organization_id, self._agent.id, **fields)])
+
+    def _update(self, block: Block, text: BlockText) -> None:
+        version = F("version") + 1 if text.value != block.value else F("version")
+        Block.objects.filter(id=block.id).update(
+            label=text.label,
+            value=text.value,
+            version=version,
+            last_updated_by_id=self._agent.id,
+            updated_at=timezone.now(),
+        )
 
     def _locked(self) -> CoreMemory:
         """The blocks as they are now, in the order of their ids, so that two commits never wait for each other."""
-        ids = [row["id"] for row in self._agent.block_rows]
-        blocks = Block.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
+        attached = Block.objects.filter(agentblock__agent_id=self._agent.id)
+        blocks = attached.select_for_update(no_key=True, of=("self",)).order_by("id")
         self._blocks = {block.label: block for block in blocks}
-        return CoreMemory(block_texts([vars(block) for block in self._blocks.values()]))
+        return CoreMemory(
+            block_texts([vars(block) for block in self._blocks.values()]), self._is_shared, self._is_taken
+        )
+
+    def _is_taken(self, label: str) -> bool:
+        # Of two conversations that make a block at once, the second waits here, and sees that of the first.
+        Agent.objects.select_for_update(no_key=True).only("id").get(id=self._agent.id)
+        known = self._blocks.values()
+        return AgentBlock.objects.filter(agent_id=self._agent.id, block__label=label).exclude(block__in=known).exists()
+
+    def _is_shared(self, label: str) -> bool:
+        others = AgentBlock.objects.filter(block=self._blocks[label]).exclude(agent_id=self._agent.id)
+        return others.exists()
 
 
 class OutsideTools:
     """agents.loop.step.Toolbox: runs a call while no transaction is open and no connection is kept."""
 
-    def __init__(self, turn: Turn, agent: Any, sandbox: custom.Runner):
+    def __init__(self, turn: Turn, agent: Any, sandbox: Runner):
         self._turn = turn
         self._agent = agent
         self._sandbox = sandbox
@@ -77,7 +108,7 @@ class OutsideTools:
             row = next(row for row in self._agent.tool_rows if row["name"] == admitted.call.name)
             if row["schema"] is None:
                 core = CoreMemory(block_texts(self._agent.block_rows))
-                came_back = _run(self._turn, self._agent, admitted, core)
+                came_back = _run(self._turn, self._agent, admitted, core, self._sandbox, abort)
             else:
                 came_back = self._foreign(row["id"], admitted, abort)
             faultpoint("c12")
@@ -117,7 +148,14 @@ def _gone(admitted: Admitted) -> ToolReturn:
     return ToolReturn(admitted.call.id, admitted.call.name, "error", text)
 
 
-def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolReturn:
+def _run(
+    turn: Turn,
+    agent: Any,
+    admitted: Admitted,
+    core: CoreMemory,
+    sandbox: Runner | None = None,
+    abort: Abort | None = None,
+) -> ToolReturn:
     registered = registry.find(admitted.call.name)
     if registered is None:
         return _gone(admitted)
@@ -131,6 +169,8 @@ def _run(turn: Turn, agent: Any, admitted: Admitted, core: CoreMemory) -> ToolRe
         mail=Post(turn, agent, admitted.call.id),
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
         now=timezone.now(),
+        sandbox=sandbox,
+        abort=abort,
     )
     return run(registered, admitted.arguments, context, admitted.call, admitted.spec.return_chars)
 

@@ -1,6 +1,5 @@
 """The admin of core memory blocks, and of the archives and passages of archival memory."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -11,10 +10,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.admin import OfOrganization
+from memory.core import LABEL
 from memory.models import Archive, Block, Passage
 from memory.search import by_words
-
-LABEL = re.compile(r"[a-zA-Z0-9_/-]+")
 
 
 class BlockForm(forms.ModelForm):

@@ -1,12 +1,19 @@
 """Core memory: labelled blocks that are always in the context window, how they are edited and how they are shown."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
 LINES_NAMED = 10
+DEFAULT_LIMIT = 100_000
+MOST_BLOCKS = 100
+"""With so many an agent makes no more by itself."""
+LABEL = re.compile(r"[a-zA-Z0-9_/-]+")
+LONGEST_LABEL = 100
 
+_FOLDER = re.compile(r"/?memories/|/")
+_NOT_IN_A_LABEL = re.compile(r"[^a-zA-Z0-9_/-]+")
 _LINE_NUMBER = re.compile(r"^[ \t]*\d+→", re.MULTILINE)
 
 _INTRODUCTION = "These are the blocks of your core memory, as they stand now:"
@@ -22,21 +29,40 @@ class BlockEditError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BlockText:
-    """What the model sees of a block. `limit` counts characters of `value`."""
+    """What the model sees of a block. `limit` counts characters of `value`.
+
+    was  its label before the edits, by which whoever has the rows knows it; None: the edits have made it
+    """
 
     label: str
     value: str
-    limit: int
+    limit: int = DEFAULT_LIMIT
     description: str | None = None
     read_only: bool = False
+    was: str | None = None
+
+
+Edit = tuple[BlockText | None, BlockText | None]
+"""A block before and after: None before for a new one, after for one that is gone."""
 
 
 class CoreMemory:
-    """The blocks of one agent. An edit returns the block's whole new value, or raises BlockEditError."""
+    """The blocks of one agent. An edit returns the block's whole new value, or raises BlockEditError.
 
-    def __init__(self, blocks: Iterable[BlockText]):
-        self._start = tuple(blocks)
-        self._blocks = {block.label: block for block in self._start}
+    is_shared  whether other agents hold the block of this label, too
+    is_taken   whether the agent has been given a block of this label since these were read
+    """
+
+    def __init__(
+        self,
+        blocks: Iterable[BlockText],
+        is_shared: Callable[[str], bool] = lambda label: False,
+        is_taken: Callable[[str], bool] = lambda label: False,
+    ):
+        self._start = tuple(replace(block, was=block.label) for block in blocks)
+        self._is_shared = is_shared
+        self._is_taken = is_taken
+        self.restore(self._start)
         if len(self._blocks) < len(self._start):
             raise ValueError("Two blocks of one agent have the same label; give each its own.")
 
@@ -45,47 +71,101 @@ class CoreMemory:
         return tuple(self._blocks.values())
 
     @property
-    def changed(self) -> list[str]:
-        """Labels of the blocks whose value is not what it was at the start."""
-        return [block.label for block in self._start if self._blocks[block.label].value != block.value]
+    def edits(self) -> list[Edit]:
+        """What is not as it was at the start."""
+        now = {block.was: block for block in self._blocks.values() if block.was is not None}
+        changed: list[Edit] = [(old, now.get(old.label)) for old in self._start if now.get(old.label) != old]
+        return changed + [(None, block) for block in self._blocks.values() if block.was is None]
 
     def restore(self, blocks: tuple[BlockText, ...]) -> None:
-        """Back to what `blocks` gave earlier. What counts as changed is still measured from the start."""
+        """Back to what `blocks` gave earlier. What counts as an edit is still measured from the start."""
         self._blocks = {block.label: block for block in blocks}
+
+    def label_of(self, path: str) -> str:
+        """The label that a model means: "/memories/human" is "human", "Project notes" is "Project_notes"."""
+        if path in self._blocks:
+            return path
+        label = _NOT_IN_A_LABEL.sub("_", _FOLDER.sub("", path.strip(), count=1).strip("/"))
+        if not label.strip("_") or len(label) > LONGEST_LABEL:
+            raise BlockEditError(
+                f"{path[:LONGEST_LABEL]!r} is no label. Use 1 to {LONGEST_LABEL} letters, digits, '_', '-' and '/', "
+                "as in /memories/project_notes."
+            )
+        return label
+
+    def create(self, path: str, value: str, description: str | None = None) -> str:
+        label = self._free(path)
+        if len(self._blocks) >= MOST_BLOCKS:
+            raise BlockEditError(
+                f"You have {len(self._blocks)} memory blocks, and may make no more. Delete one, or use one that exists."
+            )
+        check_unnumbered(value)
+        self._blocks[label] = BlockText(label, "", description=description)
+        return self._write(label, value)
+
+    def delete(self, path: str) -> None:
+        """The agent has it no longer. What becomes of the block itself is for whoever has the rows to say."""
+        del self._blocks[self._editable(path).label]
+
+    def rename(self, path: str, new_path: str) -> None:
+        block = self._editable(path)
+        label = self._free(new_path)
+        if block.was is not None and self._is_shared(block.was):
+            raise BlockEditError(
+                f"Other agents have block {block.label!r}, too, and know it by this label. It cannot be renamed: "
+                "create a block of the new label, and delete this one."
+            )
+        # In its place, so that the blocks keep their order.
+        self.restore(tuple(replace(one, label=label) if one is block else one for one in self.blocks))
+
+    def rethink(self, path: str, value: str) -> str:
+        """The whole value anew, of a block that need not be there yet."""
+        if self.label_of(path) not in self._blocks:
+            return self.create(path, value)
+        check_unnumbered(value)
+        return self.put(path, value)
+
+    def put(self, path: str, value: str) -> str:
+        return self._write(self._editable(path).label, value)
+
+    def value(self, path: str) -> str:
+        """Of a block that may be edited."""
+        return self._editable(path).value
 
     def append(self, label: str, text: str) -> str:
         """On a new line at the end."""
-        value = self._editable(label).value
-        return self._write(label, f"{value}\n{text}" if value else text)
+        block = self._editable(label)
+        return self._write(block.label, f"{block.value}\n{text}" if block.value else text)
 
     def replace_all(self, label: str, old: str, new: str) -> str:
         """Every occurrence of `old`, which has to be there."""
-        value = self._editable(label).value
-        _check_present(value, label, old)
-        return self._write(label, value.replace(old, new))
+        block = self._editable(label)
+        _check_present(block.value, block.label, old)
+        return self._write(block.label, block.value.replace(old, new))
 
     def replace_once(self, label: str, old: str, new: str) -> str:
         """The one occurrence of `old`."""
-        value = self._editable(label).value
-        _check_unnumbered(old, new)
-        _check_present(value, label, old)
-        _check_unique(value, label, old)
-        return self._write(label, value.replace(old, new))
+        block = self._editable(label)
+        check_unnumbered(old, new)
+        _check_present(block.value, block.label, old)
+        _check_unique(block.value, block.label, old)
+        return self._write(block.label, block.value.replace(old, new))
 
     def insert(self, label: str, text: str, after_line: int) -> str:
         """As lines of their own after line `after_line`: 0 is the top, -1 the end."""
-        value = self._editable(label).value
-        _check_unnumbered(text)
-        lines = value.split("\n") if value else []
+        block = self._editable(label)
+        check_unnumbered(text)
+        lines = block.value.split("\n") if block.value else []
         if not -1 <= after_line <= len(lines):
             raise BlockEditError(
-                f"Block {label!r} has no line {after_line}. Insert after a line from 0 (the top) to {len(lines)}, "
-                "or after -1 (the end)."
+                f"Block {block.label!r} has no line {after_line}. "
+                f"Insert after a line from 0 (the top) to {len(lines)}, or after -1 (the end)."
             )
         at = len(lines) if after_line == -1 else after_line
-        return self._write(label, "\n".join([*lines[:at], text, *lines[at:]]))
+        return self._write(block.label, "\n".join([*lines[:at], text, *lines[at:]]))
 
-    def _editable(self, label: str) -> BlockText:
+    def _editable(self, path: str) -> BlockText:
+        label = self.label_of(path)
         block = self._blocks.get(label)
         if block is None:
             labels = ", ".join(self._blocks) or "none"
@@ -93,6 +173,12 @@ class CoreMemory:
         if block.read_only:
             raise BlockEditError(f"Block {label!r} is read-only. Keep what you learnt in another block.")
         return block
+
+    def _free(self, path: str) -> str:
+        label = self.label_of(path)
+        if label in self._blocks or self._is_taken(label):
+            raise BlockEditError(f"There is a memory block {label!r} already. Edit that one, or choose another label.")
+        return label
 
     def _write(self, label: str, value: str) -> str:
         block = self._blocks[label]
@@ -129,7 +215,7 @@ def _numbered(value: str) -> str:
     return "\n".join(f"{number}→ {line}" for number, line in enumerate(value.split("\n"), 1))
 
 
-def _check_unnumbered(*texts: str) -> None:
+def check_unnumbered(*texts: str) -> None:
     if any(_LINE_NUMBER.search(text) for text in texts):
         raise BlockEditError(
             "The text has line numbers at the start of lines (such as 1→). They are not part of the block: "

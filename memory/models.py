@@ -7,8 +7,7 @@ from django.db import models
 
 from accounts.fields import IdField, SafeJSONField, SafeTextField
 from accounts.models import Organization
-
-DEFAULT_BLOCK_LIMIT = 100_000
+from memory.core import DEFAULT_LIMIT
 
 
 class Block(models.Model):
@@ -21,7 +20,7 @@ class Block(models.Model):
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
     label = SafeTextField()
     value = SafeTextField(blank=True, default="")
-    limit = models.PositiveIntegerField(default=DEFAULT_BLOCK_LIMIT)
+    limit = models.PositiveIntegerField(default=DEFAULT_LIMIT)
     description = SafeTextField(null=True, blank=True)
     read_only = models.BooleanField(default=False)
     hidden = models.BooleanField(null=True, blank=True)

@@ -7,6 +7,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from agents.llm.provider import VARIABLES
 from project import env
+from tools.web.search import VARIABLES as SEARCH_VARIABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = Path(env.text("PERDURE_HOME", str(ROOT / ".perdure")))
@@ -112,6 +113,9 @@ SWEEP_SECONDS = env.seconds("PERDURE_SWEEP", 5)
 TOOL_SECONDS = env.seconds("PERDURE_TOOL_TIMEOUT", 60)
 ALLOW_UNSAFE_TOOLS = env.flag("PERDURE_ALLOW_UNSAFE_TOOLS", False)
 REPLY_SECONDS = env.seconds("PERDURE_REPLY_DEADLINE", 900)
+ALLOW_TOOL_PACKAGES = env.flag("PERDURE_TOOL_PACKAGES", False)
+TOOL_PACKAGE_INDEX = env.secret("PERDURE_TOOL_PACKAGE_INDEX")
+TOOL_PACKAGE_STORE = HOME / "packages"
 APPROVAL_SECONDS = env.seconds("PERDURE_APPROVAL_DEADLINE", 604800)  # a week
 RUN_DEADLINE_SECONDS = env.seconds("PERDURE_RUN_DEADLINE", 3600)
 STOP_GRACE_SECONDS = env.seconds("PERDURE_STOP_GRACE", 25)
@@ -128,6 +132,11 @@ LLM_TOTAL_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_TOTAL_TIMEOUT", 900)
 
 ALLOW_MCP_STDIO = env.flag("PERDURE_ALLOW_MCP_STDIO", False)
 MCP_PRIVATE_HOSTS = list(env.hosts("PERDURE_MCP_PRIVATE_HOSTS"))
+
+# The web, for agents: docs/tools.md -----------------------------------------------------------------------------------
+
+WEB_PRIVATE_HOSTS = list(env.hosts("PERDURE_WEB_PRIVATE_HOSTS"))
+SEARCH_SETTINGS = {name: value for name in SEARCH_VARIABLES if (value := env.secret(name))}
 
 # Django ---------------------------------------------------------------------------------------------------------------
 

@@ -20,9 +20,13 @@ class ToolAdmin(OfOrganization, admin.ModelAdmin):
     list_select_related = ("organization",)
     search_fields = ("name", "description", "id__exact")
     ordering = ("name",)
-    readonly_fields = ("id", "name", "tool_type", "description", "schema", "installed", "created_at", "updated_at")
+    readonly_fields = (
+        *("id", "name", "tool_type", "description", "schema", "installed", "created_at", "updated_at"),
+        *("packages", "package_state", "package_error"),
+    )
     fieldsets = (
         (None, {"fields": ("name", "tool_type", "description", "installed", "schema")}),
+        ("Packages", {"fields": ("packages", "package_state", "package_error")}),
         ("Use", {"fields": ("return_char_limit", "enable_parallel_execution", "tags")}),
         ("Row", {"fields": ("organization", "id", "created_at", "updated_at")}),
     )
@@ -34,6 +38,11 @@ class ToolAdmin(OfOrganization, admin.ModelAdmin):
     @admin.display(description="description")
     def summary(self, tool: Tool) -> str:
         return tool.description.strip().partition("\n")[0][:100]
+
+    @admin.display(description="asks for")
+    def packages(self, tool: Tool) -> str:
+        asked = tool.pip_requirements or ()
+        return ", ".join(f"{entry['name']} {entry['version'] or ''}".strip() for entry in asked) or "none"
 
     @admin.display(boolean=True, description="installed")
     def installed(self, tool: Tool) -> bool:

@@ -9,7 +9,7 @@ from django.db.models import F, Func, QuerySet, TextField, Value
 from django.db.models.functions import Concat
 
 from memory.search import by_words, newest_first
-from tools import registry
+from tools import packages, registry
 from tools.models import Tool
 
 
@@ -30,6 +30,11 @@ def ensure(organization_id: str) -> None:
             Tool.objects.filter(id=row.id).update(json_schema=schema, description=tool.spec.description)
 
 
+def listed(rows: QuerySet[Tool]) -> QuerySet[Tool]:
+    """Without those of the server that it lacks something for at the moment."""
+    return rows.exclude(source_code=None, mcp_server=None, name__in=list(registry.absent()))
+
+
 def named(organization_id: str, names: Sequence[str]) -> list[Tool]:
     """The tools of these names, in their order. Names that do not exist are left out.
 
@@ -45,20 +50,20 @@ def named(organization_id: str, names: Sequence[str]) -> list[Tool]:
 
 def put(organization_id: str, actor_id: str | None, columns: dict[str, Any]) -> Tool:
     """The organization's own tool of this name, made or overwritten. What `columns` does not say stays as it is."""
+    own = {"organization_id": organization_id, "name": columns["name"], "source_code__isnull": False}
     changed = columns | {"last_updated_by_id": actor_id}
+    existing = Tool.objects.filter(**own).first()
     tool, _ = Tool.objects.update_or_create(
-        defaults=changed,
+        defaults=_without_known_packages(existing, changed),
         create_defaults=changed | {"created_by_id": actor_id},
-        organization_id=organization_id,
-        name=columns["name"],
-        source_code__isnull=False,
+        **own,
     )
     return tool
 
 
 def change(tool: Tool, actor_id: str | None, columns: dict[str, Any]) -> None:
     """Raises NameTaken."""
-    for name, value in columns.items():
+    for name, value in _without_known_packages(tool, columns).items():
         setattr(tool, name, value)
     tool.last_updated_by_id = actor_id
     try:
@@ -66,6 +71,13 @@ def change(tool: Tool, actor_id: str | None, columns: dict[str, Any]) -> None:
             tool.save()
     except IntegrityError:
         raise NameTaken(f"Another tool is called {tool.name!r}. Rename the function, or delete that tool.") from None
+
+
+def _without_known_packages(tool: Tool | None, columns: dict[str, Any]) -> dict[str, Any]:
+    """The same requirements again are no reason to install them again."""
+    if tool is None or not packages.still_good(tool, columns):
+        return columns
+    return {name: value for name, value in columns.items() if not name.startswith("package_")}
 
 
 def search(rows: QuerySet[Tool], query: str) -> QuerySet[Tool]:
@@ -82,7 +94,7 @@ def _of_server(organization_id: str) -> QuerySet[Tool]:
 
 
 def _by_name(organization_id: str, names: Sequence[str]) -> dict[str, Tool]:
-    rows = Tool.objects.filter(organization_id=organization_id, name__in=names)
+    rows = listed(Tool.objects.filter(organization_id=organization_id, name__in=names))
     # The server's come last, so that they win; before them the organization's own.
     return {
         tool.name: tool for tool in sorted(rows, key=lambda tool: (tool.is_of_server, tool.source_code is not None))

@@ -2,35 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 from tools.executor import as_text, returned
 from tools.models import Tool
-from tools.sandbox import Abort, Limits, Outcome, Refused
+from tools.sandbox import Abort, Limits, Outcome, Refused, Runner
 from tools.schema import SchemaError, function_name
 from tools.spec import ToolCall, ToolReturn
 
 LONGEST_SECONDS = 300.0
 
 STOPPED = "The tool was stopped before it had returned. It may or may not have taken effect."
-
-
-class Runner(Protocol):
-    """What tools.sandbox.Sandbox offers."""
-
-    limits: Limits
-
-    def run(
-        self,
-        source: str,
-        name: str,
-        arguments: Mapping[str, Any],
-        *,
-        variables: Mapping[str, str] | None = None,
-        limits: Limits | None = None,
-        hosts: tuple[str, ...] = (),
-        abort: Abort | None = None,
-    ) -> Outcome: ...
 
 
 def run(
@@ -54,12 +37,29 @@ def run(
             arguments,
             variables=variables,
             limits=limits,
+            packages=_packages(tool, sandbox),
             hosts=tuple(map(str, hosts)) if isinstance(hosts, list) else (),
             abort=abort,
         )
     except (Refused, SchemaError) as refused:
         return returned(call, "error", f"The tool was not run. {refused}", tool.return_char_limit)
     return _return(outcome, tool, call, stopped=abort is not None and abort.reason is not None)
+
+
+def _packages(tool: Tool, sandbox: Runner) -> Path | None:
+    """The folder of the tool's packages. Raises Refused where it is not there."""
+    if not tool.pip_requirements:
+        return None
+    if sandbox.package_store is None:
+        raise Refused("It needs packages, and this server installs none for tools.")
+    if tool.package_state == Tool.Packages.FAILED:
+        raise Refused(f"Its packages could not be installed: {tool.package_error}")
+    if tool.package_state != Tool.Packages.READY:
+        raise Refused("Its packages are still being installed. Try again in a minute.")
+    folder = sandbox.package_store / tool.package_folder
+    if not folder.is_dir():
+        raise Refused("Its packages are not on this machine. Save the tool anew, and they are installed again.")
+    return folder
 
 
 def _limits(tool: Tool, limits: Limits) -> Limits:

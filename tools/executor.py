@@ -17,6 +17,7 @@ from memory.archival import Archival, PassageTooLong
 from memory.core import BlockEditError, CoreMemory
 from memory.search import SearchError
 from tools.registry import RegisteredTool
+from tools.sandbox import Abort, Runner
 from tools.spec import Status, ToolCall, ToolError, ToolReturn
 
 TOLD_TO_MODEL = (ToolError, BlockEditError, SearchError, PassageTooLong)
@@ -42,6 +43,7 @@ class ToolContext:
     """What a trusted tool may know and use besides its arguments.
 
     `effect_key` is the same when the same call is run again. `messages` is the queryset that recall memory searches.
+    `abort` is the stop button of what waits; a tool of kind "state" has none, and no sandbox.
     """
 
     organization_id: str
@@ -53,6 +55,8 @@ class ToolContext:
     messages: Any
     mail: Mail
     now: datetime
+    sandbox: Runner | None = None
+    abort: Abort | None = None
 
 
 def run(

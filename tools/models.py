@@ -65,7 +65,7 @@ class Tool(models.Model):
 
     json_schema        what models are shown, `{name, description, parameters}`
     args_json_schema   the `parameters` as the client gave them, if it did
-    pip_requirements   [{name, version}]
+    pip_requirements   [{name, version}]; package_* say how their installation stands: tools/packages.py
     metadata           of the client; "mcp" in it is {server_id, server_name, tool_name}: what the MCP server calls it
     """
 
@@ -75,7 +75,15 @@ class Tool(models.Model):
         MEMORY = "letta_memory_core"
         SLEEPTIME = "letta_sleeptime_core"
         MULTI_AGENT = "letta_multi_agent_core"
+        BUILTIN = "letta_builtin"
         MCP = "external_mcp"
+
+    class Packages(models.TextChoices):
+        NONE = ""
+        WAITING = "waiting"
+        BUILDING = "building"
+        READY = "ready"
+        FAILED = "failed"
 
     id = IdField("tool")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
@@ -88,6 +96,10 @@ class Tool(models.Model):
     json_schema = SafeJSONField(default=dict)
     args_json_schema = SafeJSONField(null=True, blank=True)
     pip_requirements = SafeJSONField(null=True, blank=True)
+    package_state = models.CharField(max_length=16, choices=Packages, default=Packages.NONE, blank=True)
+    package_error = SafeTextField(null=True, blank=True)
+    package_folder = models.CharField(max_length=32, default="", blank=True, editable=False)
+    package_at = models.DateTimeField(null=True, blank=True, editable=False)
     default_requires_approval = models.BooleanField(null=True, blank=True)
     tags = ArrayField(SafeTextField(), default=list, blank=True)
     return_char_limit = models.PositiveIntegerField(default=50_000)
@@ -114,6 +126,13 @@ class Tool(models.Model):
             models.UniqueConstraint(
                 fields=["mcp_server", "name"], condition=models.Q(mcp_server__isnull=False), name="mcp_tool_once"
             ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["package_at"],
+                condition=models.Q(package_state__in=["waiting", "building"]),
+                name="tool_packages_to_build",
+            )
         ]
 
     def __str__(self) -> str:

@@ -10,13 +10,17 @@ from typing import Any, Literal, TypeVar
 from tools.schema import schema_from_source
 from tools.spec import Effect, ToolSpec
 
-ToolType = Literal["custom", "letta_core", "letta_memory_core", "letta_sleeptime_core", "letta_multi_agent_core"]
+ToolType = Literal[
+    "custom", "letta_core", "letta_memory_core", "letta_sleeptime_core", "letta_multi_agent_core", "letta_builtin"
+]
 
 BUILTIN_MODULES = (
     "tools.builtin.messaging",
     "tools.builtin.core_memory",
     "tools.builtin.archival",
     "tools.builtin.recall",
+    "tools.builtin.web",
+    "tools.builtin.code",
     "tools.builtin.agents",
 )
 
@@ -29,9 +33,17 @@ class RegistrationError(ValueError):
     """A function cannot be registered as a tool; the text says why."""
 
 
+def _always_there() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class RegisteredTool:
-    """A tool and the function behind it. `takes_context` tells whether the function wants a ToolContext first."""
+    """A tool and the function behind it.
+
+    takes_context  whether the function wants a ToolContext first
+    why_absent     says what the server lacks for it, or None: then it is listed and can be attached
+    """
 
     spec: ToolSpec
     function: Callable[..., Any]
@@ -39,6 +51,7 @@ class RegisteredTool:
     tags: tuple[str, ...]
     parallel: bool
     takes_context: bool
+    why_absent: Callable[[], str | None] = _always_there
 
 
 def tool(
@@ -48,16 +61,18 @@ def tool(
     type: ToolType = "custom",
     parallel: bool = False,
     tags: Iterable[str] = (),
+    why_absent: Callable[[], str | None] = _always_there,
 ) -> Callable[[F], F]:
     """Register the function under its own name; its signature and docstring are what the model is shown.
 
-    effect    what it may do to the world (tools/spec.py tells the kinds)
-    parallel  whether calls of it may run at the same time as others of the same answer
+    effect      what it may do to the world (tools/spec.py tells the kinds)
+    parallel    whether calls of it may run at the same time as others of the same answer
+    why_absent  says what this server lacks for it, in a sentence; None: nothing
     """
 
     def register(function: F) -> F:
         spec = _spec(function, effect, idempotent, parallel)
-        _add(RegisteredTool(spec, function, type, tuple(tags), parallel, _takes_context(function, spec)))
+        _add(RegisteredTool(spec, function, type, tuple(tags), parallel, _takes_context(function, spec), why_absent))
         return function
 
     return register
@@ -74,8 +89,13 @@ def find(name: str) -> RegisteredTool | None:
 
 
 def registered() -> list[RegisteredTool]:
-    """Every tool, by name."""
-    return [_tools[name] for name in sorted(_tools)]
+    """Every tool that this server has what it needs for, by name."""
+    return [_tools[name] for name in sorted(_tools) if _tools[name].why_absent() is None]
+
+
+def absent() -> dict[str, str]:
+    """The names of the others, and what is missing."""
+    return {name: why for name, tool in _tools.items() if (why := tool.why_absent())}
 
 
 def _spec(function: Callable[..., Any], effect: Effect, idempotent: bool, parallel: bool) -> ToolSpec:

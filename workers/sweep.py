@@ -8,8 +8,10 @@ from collections.abc import Callable
 from django.db import Error, connection, transaction
 
 from agents.faultpoints import faultpoint
+from agents.hints import build_packages
 from agents.mail import FORGOTTEN
 from agents.runs import answer_overdue
+from tools.packages import overdue
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ class Sweeper(threading.Thread):
     def _sweep(self) -> None:
         """A full batch means that there may be more."""
         answer_overdue()
+        for tool_id in overdue():
+            build_packages(tool_id)
         found = [""] * BATCH
         while len(found) == BATCH:
             found = due(self._interval)

@@ -8,6 +8,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
@@ -26,6 +27,15 @@ from workers.sweep import Sweeper
 log = logging.getLogger(__name__)
 
 
+def package_store() -> Path | None:
+    """The folder of tools' packages, which is made here; None where an admin has not allowed packages."""
+    if not settings.ALLOW_TOOL_PACKAGES:
+        return None
+    store = Path(settings.TOOL_PACKAGE_STORE)
+    store.mkdir(parents=True, exist_ok=True)
+    return store
+
+
 class Outfit:
     """agents.runs.Outfit, from the settings."""
 
@@ -35,7 +45,8 @@ class Outfit:
         configured = providers_from(settings.PROVIDER_SETTINGS)
         seconds = settings.TOOL_SECONDS
         limits = Limits(wall_seconds=seconds, cpu_seconds=int(seconds) + 1)
-        self.sandbox = Sandbox(limits=limits, allow_unsafe=settings.ALLOW_UNSAFE_TOOLS)
+        store = package_store()
+        self.sandbox = Sandbox(limits=limits, package_store=store, allow_unsafe=settings.ALLOW_UNSAFE_TOOLS)
         self._providers = Providers(tuple(replace(provider, read=read, total=total) for provider in configured))
 
     def llm(self, handle: str) -> LLM:

@@ -31,6 +31,7 @@ OPTIONS = (
     "override_model",
     "override_system",
     "include_compaction_messages",
+    "stream_tokens",
 )
 
 _TYPES: dict[str, tuple[type, str]] = {

@@ -8,8 +8,8 @@ from rest_framework import serializers
 from agents.api.serializers import Object, Strings, Text
 from agents.api.shapes import Shape, moment
 from agents.errors import BadRequest, invalid
+from tools.guard import check_url, origin
 from tools.mcp.secrets import HIDDEN, OnlyTheEnd, sealed, shown
-from tools.mcp.targets import check_url, origin
 from tools.models import McpServer
 
 MAX_NAME = 200

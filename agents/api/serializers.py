@@ -10,9 +10,8 @@ from agents.api.shapes import AGENT_ORIGIN, BLOCK_ORIGIN
 from agents.errors import InvalidRequest
 from agents.loading import DEFAULT_THINKING
 from agents.models import Agent
-from memory.models import DEFAULT_BLOCK_LIMIT
+from memory.core import DEFAULT_LIMIT, LABEL
 
-LABEL = re.compile(r"[a-zA-Z0-9_/-]+")
 RULE_TYPES = (
     "constrain_child_tools",
     "conditional",
@@ -100,7 +99,7 @@ class BlockFields(serializers.Serializer):
 
     label = Label()
     value = Text()
-    limit = serializers.IntegerField(min_value=1, max_value=2_000_000_000, default=DEFAULT_BLOCK_LIMIT)
+    limit = serializers.IntegerField(min_value=1, max_value=2_000_000_000, default=DEFAULT_LIMIT)
     description = Text(allow_null=True, required=False)
     read_only = serializers.BooleanField(default=False)
     hidden = serializers.BooleanField(allow_null=True, required=False)

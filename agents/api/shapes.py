@@ -60,7 +60,12 @@ def block_shape(block: Block) -> Shape:
     } | {name: origin.get(name) for name in BLOCK_ORIGIN}
 
 
+PACKAGES = "packages"
+"""What `metadata_` of a tool calls the state of its packages."""
+
+
 def tool_shape(tool: Tool) -> Shape:
+    installed = {"state": tool.package_state, "error": tool.package_error}
     return {
         "id": tool.id,
         "tool_type": tool.tool_type,
@@ -78,7 +83,7 @@ def tool_shape(tool: Tool) -> Shape:
         "enable_parallel_execution": tool.enable_parallel_execution,
         "created_by_id": tool.created_by_id,
         "last_updated_by_id": tool.last_updated_by_id,
-        "metadata_": tool.metadata,
+        "metadata_": tool.metadata | ({PACKAGES: installed} if tool.package_state else {}),
         "project_id": tool.project_id,
     }
 

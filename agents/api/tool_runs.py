@@ -34,6 +34,8 @@ async def run_source(request: HttpRequest) -> HttpResponseBase:
             raise invalid(["body", "env_vars"], "Should be an object of strings", "dict_type")
         if body.get("source_type") not in (None, "python"):
             raise BadRequest("Tools are written in Python here; other languages are not run.")
+        if body.get("pip_requirements") or body.get("npm_requirements"):
+            raise BadRequest("Packages are installed when a tool is saved, never for a trial: leave them out.")
         asked = {"source": source, "args": arguments_of(body), "variables": variables}
         return asked | {"schema": derived_schema(source)}
 

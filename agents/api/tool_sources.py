@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from django.conf import settings
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError as InvalidSchema
 from rest_framework import serializers
 
 from agents.api.serializers import Object, Strings, Text
-from agents.errors import BadRequest
+from agents.api.shapes import PACKAGES
+from agents.errors import BadRequest, invalid
+from tools import packages
 from tools.arguments import MAX_DEPTH, is_deeper
 from tools.models import Tool
 from tools.schema import NAME, SchemaError, schema_from_source
@@ -112,15 +115,27 @@ def derived_schema(source: str, parameters: dict[str, Any] | None = None) -> dic
 def _given(fields: ToolFields) -> dict[str, Any]:
     fields.is_valid(raise_exception=True)
     given = {name: value for name, value in fields.validated_data.items() if value is not None}
-    for name in ("pip_requirements", "npm_requirements"):
-        if given.get(name):
-            raise BadRequest(f"This server installs no packages for tools: leave {name} out.")
+    if given.get("npm_requirements"):
+        raise BadRequest("Tools are written in Python here and use no npm packages: leave npm_requirements out.")
+    if given.get("pip_requirements") and not settings.ALLOW_TOOL_PACKAGES:
+        raise BadRequest(
+            "This server installs no packages for tools: leave pip_requirements out. "
+            "An admin can allow them: PERDURE_TOOL_PACKAGES=1"
+        )
     return given
 
 
 def _plain(given: dict[str, Any]) -> dict[str, Any]:
     columns = {name: given[name] for name in _PLAIN if name in given}
-    return columns | ({"metadata": given["metadata_"]} if "metadata_" in given else {})
+    if "metadata_" in given:
+        # What the shape of the tool adds to it is nothing that a client can say.
+        columns["metadata"] = {name: value for name, value in given["metadata_"].items() if name != PACKAGES}
+    if "pip_requirements" in given:
+        try:
+            columns |= packages.columns(given["pip_requirements"])
+        except ValueError as error:
+            raise invalid(["body", "pip_requirements"], str(error)) from None
+    return columns
 
 
 def _derived(given: dict[str, Any], source: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The organization's tools: those of the server, and its own, made from source code. Nothing here runs them."""
 
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -18,6 +19,7 @@ from agents.api.tool_sources import Language, columns_of_change, columns_of_new,
 from agents.api.views import ApiView, answer
 from agents.creation import with_approval, without_approval
 from agents.errors import BadRequest, Conflict, NotFound
+from agents.hints import build_packages
 from agents.models import Agent, AgentTool
 from tools import catalog, registry
 from tools.models import Tool
@@ -28,12 +30,18 @@ class Tools(ApiView):
         principal, query = self.principal(request), request.query_params
         catalog.ensure(principal.organization_id)
         choice(query, "order_by", ("created_at",))
-        return answer([tool_shape(tool) for tool in page(_filtered(owned(principal, Tool), request), query, limit=50)])
+        return answer(
+            [
+                tool_shape(tool)
+                for tool in page(_filtered(catalog.listed(owned(principal, Tool)), request), query, limit=50)
+            ]
+        )
 
     def post(self, request: Request) -> HttpResponse:
         """As the contract has it: the organization's own tool of that name is overwritten, and keeps its id."""
         principal = self.principal(request)
         tool = catalog.put(principal.organization_id, principal.user_id, columns_of_new(request.data))
+        _want_packages(tool)
         return answer(tool_shape(tool))
 
     def put(self, request: Request) -> HttpResponse:
@@ -56,6 +64,7 @@ class OneTool(ApiView):
             catalog.change(tool, principal.user_id, columns)
         except catalog.NameTaken as error:
             raise Conflict(str(error)) from None
+        _want_packages(tool)
         return answer(tool_shape(tool))
 
     @transaction.atomic
@@ -86,7 +95,7 @@ class ToolSearch(ApiView):
         fields.is_valid(raise_exception=True)
         given = fields.validated_data
         catalog.ensure(principal.organization_id)
-        rows = owned(principal, Tool)
+        rows = catalog.listed(owned(principal, Tool))
         if given.get("tags"):
             rows = rows.filter(tags__overlap=given["tags"])
         if given.get("tool_types"):
@@ -115,7 +124,7 @@ class AddBaseTools(ApiView):
     def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         catalog.ensure(principal.organization_id)
-        rows = owned(principal, Tool).filter(source_code=None, mcp_server=None).order_by("name")
+        rows = catalog.listed(owned(principal, Tool)).filter(source_code=None, mcp_server=None).order_by("name")
         return answer([tool_shape(tool) for tool in rows])
 
 
@@ -136,6 +145,11 @@ class ToolApproval(ApiView):
         agent.tool_rules, agent.last_updated_by_id = rules, principal.user_id
         agent.save(update_fields=["tool_rules", "last_updated_by_id", "updated_at"])
         return answer(None)
+
+
+def _want_packages(tool: Tool) -> None:
+    if tool.package_state == Tool.Packages.WAITING:
+        transaction.on_commit(partial(build_packages, tool.id), robust=True)
 
 
 def _wants_approval(request: Request) -> bool:

@@ -43,8 +43,15 @@ _LETTA_V1 = Style(line_numbers=True, tools=("conversation_search", "memory_repla
 
 STYLES: dict[str, Style] = {
     "letta_v1_agent": _LETTA_V1,
-    "memgpt_agent": _speaks_by_tool("conversation_search", "core_memory_append", "core_memory_replace"),
+    "memgpt_agent": _speaks_by_tool(
+        "conversation_search", "core_memory_append", "core_memory_replace", "memory", "memory_apply_patch"
+    ),
     "memgpt_v2_agent": _speaks_by_tool("conversation_search", "memory_replace", "memory_insert"),
+    "sleeptime_agent": Style(
+        line_numbers=True,
+        tools=("memory_replace", "memory_insert", "memory_rethink", "memory_finish_edits"),
+        rules=({"type": "exit_loop", "tool_name": "memory_finish_edits"},),
+    ),
     "react_agent": Style(),
     "workflow_agent": Style(),
 }

@@ -33,7 +33,23 @@ def test_an_agent_has_a_default_conversation_with_its_compiled_prompt(acme):
     ("agent_type", "tools", "rules"),
     [
         ("letta_v1_agent", ["conversation_search", "memory_replace", "memory_insert"], 0),
-        ("memgpt_agent", ["send_message", "conversation_search", "core_memory_append", "core_memory_replace"], 4),
+        (
+            "memgpt_agent",
+            [
+                "send_message",
+                "conversation_search",
+                "core_memory_append",
+                "core_memory_replace",
+                "memory",
+                "memory_apply_patch",
+            ],
+            6,
+        ),
+        (
+            "sleeptime_agent",
+            ["memory_replace", "memory_insert", "memory_rethink", "memory_finish_edits"],
+            1,
+        ),
         ("react_agent", [], 0),
     ],
 )
@@ -46,7 +62,7 @@ def test_base_tools_and_rules_can_be_left_out(acme):
     plain = create_agent(acme.id, model="demo/scripted", agent_type="memgpt_agent", include_base_tools=False)
     unruled = create_agent(acme.id, model="demo/scripted", agent_type="memgpt_agent", include_base_tool_rules=False)
     assert (names(plain), plain.tool_rules) == ([], [])
-    assert (len(names(unruled)), unruled.tool_rules) == (4, [])
+    assert (len(names(unruled)), unruled.tool_rules) == (6, [])
 
 
 def test_an_agent_without_a_name_is_given_one(acme):

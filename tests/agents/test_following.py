@@ -34,7 +34,8 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _every_delta_by_itself(monkeypatch):
-    monkeypatch.setattr(streaming, "COALESCE_SECONDS", 0)
+    monkeypatch.setattr(streaming, "TOKEN_SECONDS", 0)
+    monkeypatch.setattr(streaming, "UNHURRIED_SECONDS", 0)
 
 
 class Recorder:
@@ -43,7 +44,7 @@ class Recorder:
     def __init__(self):
         self.entries = []
 
-    def send(self, run_id, entries):
+    def send(self, run_id, entries, kept=True):
         self.entries += entries
 
 

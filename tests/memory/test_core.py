@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.core import BlockEditError, BlockText, CoreMemory, render
+from memory.core import MOST_BLOCKS, BlockEditError, BlockText, CoreMemory, render
 
 HUMAN = BlockText("human", "Name: Ann\nlikes tea", 100, "About the user")
 PERSONA = BlockText("persona", "I am Sam.", 100, read_only=True)
@@ -72,26 +72,29 @@ def test_replace_needs_the_old_text(replace: Callable[..., str], old: str, told:
         replace(memory(), "human", old, "new")
 
 
-EDITS: list[Callable[[CoreMemory, str], str]] = [
+EDITS: list[Callable[[CoreMemory, str], object]] = [
     lambda core, label: core.append(label, "new"),
     lambda core, label: core.insert(label, "new", -1),
     lambda core, label: core.replace_all(label, "I am", "new"),
     lambda core, label: core.replace_once(label, "I am", "new"),
+    lambda core, label: core.put(label, "new"),
+    lambda core, label: core.delete(label),
+    lambda core, label: core.rename(label, "other"),
 ]
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_unknown_label_is_told_the_labels_there_are(edit: Callable[[CoreMemory, str], str]) -> None:
+def test_an_unknown_label_is_told_the_labels_there_are(edit: Callable[[CoreMemory, str], object]) -> None:
     with pytest.raises(BlockEditError, match=r"no memory block 'nope'\. Use one of these labels: human, persona"):
         edit(memory(), "nope")
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_a_read_only_block_stays_as_it_is(edit: Callable[[CoreMemory, str], str]) -> None:
+def test_a_read_only_block_stays_as_it_is(edit: Callable[[CoreMemory, str], object]) -> None:
     core = memory()
     with pytest.raises(BlockEditError, match="'persona' is read-only"):
         edit(core, "persona")
-    assert core.changed == []
+    assert core.edits == []
 
 
 @pytest.mark.parametrize("numbered", ["1→ Name: Ann", "text\n  12→more"])
@@ -117,7 +120,7 @@ def test_the_limit_tells_how_much_is_too_much() -> None:
     core = memory("12345", limit=8)
     with pytest.raises(BlockEditError, match=r"may hold 8 characters and holds 5\. .* make it 10, which is 2 too many"):
         core.append("human", "6789")
-    assert core.changed == []
+    assert core.edits == []
 
 
 def test_a_block_over_its_limit_may_shrink_but_not_grow() -> None:
@@ -127,12 +130,12 @@ def test_a_block_over_its_limit_may_shrink_but_not_grow() -> None:
     assert core.replace_all("human", "9", "") == "12345678"
 
 
-def test_changed_names_what_differs_from_the_start() -> None:
+def test_edits_are_what_differs_from_the_start() -> None:
     core = memory("tea")
     core.append("human", "milk")
-    assert core.changed == ["human"]
+    assert told(core) == [("human: tea", "human: tea\nmilk")]
     core.replace_all("human", "\nmilk", "")
-    assert core.changed == []
+    assert core.edits == []
 
 
 def test_restore_takes_edits_back() -> None:
@@ -141,7 +144,112 @@ def test_restore_takes_edits_back() -> None:
     core.append("human", "milk")
     core.restore(before)
     assert core.blocks == before
-    assert core.changed == []
+    assert core.edits == []
+
+
+def told(core: CoreMemory) -> list[tuple[str, ...]]:
+    """The edits, each as "label: value" before and after."""
+    return [tuple(f"{block.label}: {block.value}" if block else "" for block in edit) for edit in core.edits]
+
+
+def test_a_new_block_a_deleted_one_and_a_renamed_one_are_edits() -> None:
+    core = CoreMemory([HUMAN, BlockText("plans", "none"), PERSONA])
+    core.create("/memories/notes", "of today", "What happened")
+    core.delete("plans")
+    core.rename("human", "user")
+    assert told(core) == [
+        ("human: Name: Ann\nlikes tea", "user: Name: Ann\nlikes tea"),
+        ("plans: none", ""),
+        ("", "notes: of today"),
+    ]
+    assert [block.label for block in core.blocks] == ["user", "persona", "notes"]
+
+
+def test_a_label_that_was_given_up_may_be_used_again() -> None:
+    core = memory("tea")
+    core.rename("human", "user")
+    core.create("human", "new")
+    assert told(core) == [("human: tea", "user: tea"), ("", "human: new")]
+
+
+def test_rename_and_back_is_no_edit() -> None:
+    core = memory()
+    core.rename("human", "user")
+    core.rename("user", "human")
+    assert core.edits == []
+
+
+def test_a_block_that_was_made_and_deleted_is_no_edit() -> None:
+    core = memory()
+    core.create("notes", "")
+    core.delete("notes")
+    assert core.edits == []
+
+
+@pytest.mark.parametrize("make", [CoreMemory.create, CoreMemory.rename])
+def test_a_label_that_is_taken_is_refused(make: Callable[..., object]) -> None:
+    with pytest.raises(BlockEditError, match="a memory block 'persona' already"):
+        make(memory(), "persona" if make is CoreMemory.create else "human", "persona")
+
+
+def test_a_block_that_others_hold_keeps_its_label_until_it_was_deleted() -> None:
+    core = CoreMemory([HUMAN], is_shared=lambda label: label == "human")
+    with pytest.raises(BlockEditError, match="Other agents have block 'human'"):
+        core.rename("human", "user")
+    core.delete("human")
+    assert told(core) == [("human: Name: Ann\nlikes tea", "")]
+
+
+def test_the_limit_holds_for_new_blocks_and_for_whole_values() -> None:
+    core = memory(limit=100)
+    with pytest.raises(BlockEditError, match="may hold 100000 characters"):
+        core.create("notes", "x" * 100_001)
+    with pytest.raises(BlockEditError, match="which is 1 too many"):
+        core.rethink("human", "x" * 101)
+
+
+def test_there_is_an_end_to_making_blocks() -> None:
+    core = CoreMemory(BlockText(f"block_{number}", "") for number in range(MOST_BLOCKS))
+    with pytest.raises(BlockEditError, match="may make no more"):
+        core.create("one_more", "")
+
+
+def test_rethink_writes_the_whole_value() -> None:
+    assert memory().rethink("human", "Name: Bo") == "Name: Bo"
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("human", "human"),
+        ("/memories/human", "human"),
+        ("memories/human", "human"),
+        ("/human", "human"),
+        (" /memories/human/ ", "human"),
+        ("/memories/Project notes", "Project_notes"),
+        ("/memories/work/plans", "work/plans"),
+        ("/memories/memories/x", "memories/x"),
+    ],
+)
+def test_a_path_means_the_same_label_for_every_edit(path: str, label: str) -> None:
+    core = CoreMemory([])
+    core.create(path, "one")
+    assert [block.label for block in core.blocks] == [label]
+    assert core.append(path, "two") == "one\ntwo"
+    core.rename(path, "elsewhere")
+    core.rename("/memories/elsewhere", path)
+    core.delete(path)
+    assert core.blocks == ()
+
+
+def test_a_label_that_people_gave_is_found_as_it_is() -> None:
+    assert CoreMemory([BlockText("my notes", "")]).append("my notes", "x") == "x"
+
+
+@pytest.mark.parametrize("path", ["", "/memories/", "///", "x" * 101, "¡!"])
+def test_what_is_no_label_is_refused(path: str) -> None:
+    with pytest.raises(BlockEditError, match="is no label"):
+        CoreMemory([]).create(path, "")
 
 
 def test_two_blocks_of_one_label_are_an_error() -> None:
@@ -186,4 +294,4 @@ def test_what_was_appended_can_be_taken_away_again(value: str, added: str) -> No
     core.append("human", f"{added}§")
     core.replace_all("human", f"\n{added}§" if value else f"{added}§", "")
     assert core.blocks[0].value == value
-    assert core.changed == []
+    assert core.edits == []

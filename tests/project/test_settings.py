@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agents.llm.provider import VARIABLES
+from tools.web.search import VARIABLES as SEARCH_VARIABLES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/settings.md").read_text()
@@ -20,7 +21,7 @@ NOT_SETTINGS = {"DJANGO_SETTINGS_MODULE", "PERDURE_FAULT", "PERDURE_FAULT_ONCE",
 def names(path):
     text = path.read_text()
     found = {one or other for one, other in READ.findall(text)}
-    return found | (set(VARIABLES) if path.name == "settings.py" else set())
+    return found | ({*VARIABLES, *SEARCH_VARIABLES} if path.name == "settings.py" else set())
 
 
 FOLDERS = ("project", "cli", "agents", "workers", "accounts")

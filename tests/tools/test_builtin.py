@@ -1,6 +1,7 @@
 """The built-in tools, called as a model calls them."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from accounts.models import Organization
 from agents.models import Agent, Conversation, Message
 from memory.archival import Archival
+from memory.core import BlockText, CoreMemory
 from memory.models import Archive, Passage
 from tools import arguments, registry
 from tools.builtin.recall import _time_ago
+from tools.spec import ToolError
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +26,10 @@ TYPES = {
     "core_memory_replace": "letta_memory_core",
     "memory_insert": "letta_sleeptime_core",
     "memory_replace": "letta_sleeptime_core",
+    "memory_rethink": "letta_sleeptime_core",
+    "memory_finish_edits": "letta_sleeptime_core",
+    "memory_apply_patch": "letta_memory_core",
+    "memory": "letta_memory_core",
 }
 SEARCHES = {"conversation_search", "archival_memory_search"}
 
@@ -75,6 +82,24 @@ def test_the_kinds_of_the_built_in_tools():
         ("core_memory_replace", ["label", "old_content", "new_content"], []),
         ("memory_insert", ["label", "new_string"], ["insert_line"]),
         ("memory_replace", ["label", "old_string", "new_string"], []),
+        ("memory_rethink", ["label", "new_memory"], []),
+        ("memory_finish_edits", [], []),
+        ("memory_apply_patch", ["label", "patch"], []),
+        (
+            "memory",
+            ["command"],
+            [
+                "path",
+                "file_text",
+                "description",
+                "old_string",
+                "new_string",
+                "insert_line",
+                "insert_text",
+                "old_path",
+                "new_path",
+            ],
+        ),
         ("archival_memory_insert", ["content"], ["tags"]),
         (
             "archival_memory_search",
@@ -110,6 +135,7 @@ def test_send_message(call, make_context):
         ("memory_insert", {"new_string": "likes milk"}, "Name: Ann\nlikes tea\nlikes milk"),
         ("memory_insert", {"new_string": "likes milk", "insert_line": 1}, "Name: Ann\nlikes milk\nlikes tea"),
         ("memory_replace", {"old_string": "tea", "new_string": "milk"}, "Name: Ann\nlikes milk"),
+        ("memory_rethink", {"new_memory": "Name: Bo"}, "Name: Bo"),
     ],
 )
 def test_edits_return_the_whole_new_value(call, make_context, name, given, text):
@@ -122,6 +148,149 @@ def test_a_refused_edit_is_an_error_with_advice(call, make_context):
     returned = call("memory_replace", make_context(), label="nope", old_string="a", new_string="b")
     assert (returned.status, returned.stderr) == ("error", None)
     assert "Use one of these labels: human, persona." in returned.text
+
+
+VALUE = "Name: Ann\nlikes tea"
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "blocks"),
+    [
+        (
+            {"command": "create", "path": "/memories/plans", "file_text": "rest", "description": "What is next"},
+            "Created memory block 'plans'. It stands in your system prompt from your next step on.",
+            {"human": VALUE, "persona": "Sam", "plans": "rest"},
+        ),
+        (
+            {"command": "create", "path": "plans"},
+            "Created memory block 'plans'. It stands in your system prompt from your next step on.",
+            {"human": VALUE, "persona": "Sam", "plans": ""},
+        ),
+        (
+            {"command": "str_replace", "path": "/memories/human", "old_string": "tea", "new_string": "milk"},
+            "Name: Ann\nlikes milk",
+            {"human": "Name: Ann\nlikes milk", "persona": "Sam"},
+        ),
+        (
+            {"command": "insert", "path": "/memories/persona", "insert_line": 0, "insert_text": "I am"},
+            "I am\nSam",
+            {"human": VALUE, "persona": "I am\nSam"},
+        ),
+        (
+            {"command": "delete", "path": "/memories/persona"},
+            "Deleted memory block 'persona': you have it no longer.",
+            {"human": VALUE},
+        ),
+        (
+            {"command": "rename", "old_path": "/memories/persona", "new_path": "/memories/self"},
+            "Memory block 'persona' is 'self' now. It stands in your system prompt from your next step on.",
+            {"human": VALUE, "self": "Sam"},
+        ),
+    ],
+)
+def test_every_command_of_memory(call, make_context, given, said, blocks):
+    context = make_context()
+    returned = call("memory", context, **given)
+    assert (returned.status, returned.text) == ("success", said)
+    assert {block.label: block.value for block in context.core.blocks} == blocks
+
+
+def test_insert_without_a_line_is_at_the_end(call, make_context):
+    returned = call("memory", make_context(), command="insert", path="/memories/human", insert_text="and milk")
+    assert returned.text == "Name: Ann\nlikes tea\nand milk"
+
+
+def test_str_replace_without_a_new_text_removes_the_old(call, make_context):
+    returned = call("memory", make_context(), command="str_replace", path="/memories/human", old_string="likes ")
+    assert returned.text == "Name: Ann\ntea"
+
+
+def test_delete_of_a_block_that_is_not_there_is_an_error(call, make_context):
+    returned = call("memory", make_context(), command="delete", path="/memories/nope")
+    assert (returned.status, returned.text) == (
+        "error",
+        "There is no memory block 'nope'. Use one of these labels: human, persona.",
+    )
+
+
+@pytest.mark.parametrize(("command", "more"), [("delete", {}), ("rename", {"new_path": "/memories/x"})])
+def test_a_read_only_block_is_neither_deleted_nor_renamed(call, make_context, command, more):
+    context = make_context()
+    core = CoreMemory([BlockText("human", "Ann", read_only=True)])
+    returned = call("memory", replace(context, core=core), command=command, path="/memories/human", **more)
+    assert (returned.status, core.edits) == ("error", [])
+    assert "read-only" in returned.text
+
+
+def test_the_limit_of_a_block_holds_for_every_command(call, make_context):
+    context, long = make_context(), "x" * 101
+    for command, more in (
+        ("str_replace", {"old_string": "tea", "new_string": long}),
+        ("insert", {"insert_text": long}),
+    ):
+        returned = call("memory", context, command=command, path="/memories/human", **more)
+        assert (returned.status, "too many" in returned.text) == ("error", True), command
+    assert call("memory", context, command="create", path="new", file_text="x" * 100_001).status == "error"
+    assert call("memory_rethink", context, label="human", new_memory=long).status == "error"
+    assert call("memory_apply_patch", context, label="human", patch=f"+{long}").status == "error"
+    assert context.core.edits == []
+
+
+@pytest.mark.parametrize("name", ["path", "old_path"])
+def test_rename_takes_the_path_by_the_name_that_the_other_commands_use(call, make_context, name):
+    context = make_context()
+    call("memory", context, command="rename", new_path="/memories/self", **{name: "/memories/persona"})
+    assert [block.label for block in context.core.blocks] == ["human", "self"]
+
+
+@pytest.mark.parametrize("path", ["/memories/my plans", "my plans", "my_plans", "memories/my_plans"])
+def test_a_path_names_the_same_block_in_every_command(call, make_context, path):
+    context = make_context()
+    call("memory", context, command="create", path="/memories/my plans", file_text="a")
+    assert call("memory", context, command="insert", path=path, insert_text="b").text == "a\nb"
+    assert call("memory", context, command="str_replace", path=path, old_string="b").text == "a\n"
+    assert call("memory", context, command="rename", path=path, new_path="other").status == "success"
+    assert call("memory", context, command="rename", path="other", new_path=path).status == "success"
+    assert call("memory", context, command="delete", path=path).status == "success"
+
+
+@pytest.mark.parametrize(
+    ("command", "needed"),
+    [
+        ("create", "path"),
+        ("str_replace", "path and old_string"),
+        ("insert", "path and insert_text"),
+        ("delete", "path"),
+        ("rename", "path and new_path"),
+    ],
+)
+def test_a_command_says_what_it_needs(call, make_context, command, needed):
+    assert call("memory", make_context(), command=command).text == f"The command {command} needs {needed}, too."
+
+
+def test_rethink_makes_a_block_that_is_not_there(call, make_context):
+    context = make_context()
+    assert call("memory_rethink", context, label="plans", new_memory="rest").text == "rest"
+    assert context.core.blocks[-1].label == "plans"
+
+
+def test_a_patch_that_fits_only_in_part_changes_nothing(call, make_context):
+    context = make_context()
+    patch = "-likes tea\n+likes milk\n*** Update Block: persona\n-nobody"
+    assert call("memory_apply_patch", context, label="human", patch=patch).status == "error"
+    assert context.core.edits == []
+    assert call("memory_apply_patch", context, label="human", patch="-likes tea").text == '{"human": "Name: Ann"}'
+
+
+def test_results_are_json_and_no_reprs_of_python(call, make_context):
+    text = call("conversation_search", make_context(messages=Message.objects.all())).text
+    assert json.loads(text) == {"message": "Showing 0 results:", "results": []}
+
+
+def test_a_wrong_argument_name_is_told_with_the_right_ones():
+    registry.load()
+    with pytest.raises(ToolError, match=r"y: there is no such argument \(there are: label, new_memory\)"):
+        arguments.parse('{"label": "a", "new_memory": "b", "y": 1}', registry.find("memory_rethink").spec.parameters)
 
 
 def test_what_was_filed_away_is_found(call, make_context, archival):

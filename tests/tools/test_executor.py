@@ -74,7 +74,7 @@ def test_what_is_told_to_the_model_is_its_text_alone(call, make_context):
     context = make_context()
     returned = call("sample_note", context, text="refuse")
     assert (returned.status, returned.text, returned.stderr) == ("error", "Write something else.", None)
-    assert context.core.changed == []
+    assert context.core.edits == []
 
 
 def test_any_other_error_names_the_function_and_keeps_the_traceback(call, make_context):
@@ -86,7 +86,7 @@ def test_any_other_error_names_the_function_and_keeps_the_traceback(call, make_c
     assert returned.stderr[0] == "Traceback (most recent call last):"
     assert returned.stderr[1].startswith("  tests.tools.sample_tools, line ")
     assert returned.stderr[-1].startswith("ValueError: broken in …")
-    assert context.core.changed == []
+    assert context.core.edits == []
 
 
 def test_no_path_of_the_server_is_shown(call, make_context):

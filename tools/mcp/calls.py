@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from django.conf import settings
 
+from tools.guard import Guard
 from tools.mcp.errors import Forbidden, McpError, Rejected, TimedOut
 from tools.mcp.secrets import opened
 from tools.mcp.targets import Kind, Target
@@ -91,4 +92,5 @@ def target_of(server: McpServer) -> Target:
         name = server.auth_header or "Authorization"
         bare = name.lower() == "authorization" and " " not in token
         headers[name] = f"Bearer {token}" if bare else token
-    return Target(kind, url=server.url, headers=headers, private=tuple(settings.MCP_PRIVATE_HOSTS))
+    guard = Guard(tuple(settings.MCP_PRIVATE_HOSTS), "PERDURE_MCP_PRIVATE_HOSTS")
+    return Target(kind, url=server.url, headers=headers, guard=guard)

@@ -1,9 +1,8 @@
 """The HTTP client for MCP servers: it goes only where the rules let it, and reads only so much."""
 
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import anyio
@@ -11,8 +10,10 @@ import anyio.to_thread
 import httpcore2
 import httpx2
 
+from tools import guard as guards
+from tools.guard import Guard
 from tools.mcp.errors import Forbidden
-from tools.mcp.targets import Target, check_addresses, check_port
+from tools.mcp.targets import Target
 
 ANSWER_LIMIT = 4 * 1024 * 1024  # bytes of one session, headers aside
 CONNECT_SECONDS = 10.0
@@ -25,7 +26,7 @@ class Guarded(httpcore2.AsyncNetworkBackend):
     """Connects to addresses that were checked, not to names: a name may point elsewhere the second time."""
 
     def __init__(self, target: Target):
-        self._private = target.private
+        self._guard = target.guard
         self._network = httpcore2.AnyIOBackend()
 
     async def connect_tcp(
@@ -36,9 +37,8 @@ class Guarded(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        check_port(host, port, self._private)
-        addresses = await anyio.to_thread.run_sync(_resolve, host, port, abandon_on_cancel=True, limiter=_lookups)
-        check_addresses(host, port, addresses, self._private)
+        lookup = partial(_resolve, self._guard, host, port)
+        addresses = await anyio.to_thread.run_sync(lookup, abandon_on_cancel=True, limiter=_lookups)
         problem: Exception = httpcore2.ConnectError(f"{host} has no address")
         for address in addresses:
             try:
@@ -142,12 +142,13 @@ def reason(error: BaseException) -> str:
     return f"The connection broke: {error}" if isinstance(error, httpx2.TransportError) else str(error)
 
 
-def _resolve(host: str, port: int) -> list[str]:
+def _resolve(guard: Guard, host: str, port: int) -> list[str]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+        return guard.resolve(host, port)
+    except guards.Forbidden as error:
+        raise Forbidden(str(error)) from None
+    except OSError as error:
         raise httpcore2.ConnectError(f"{host} cannot be resolved: {error}") from error
-    return [str(entry[4][0]) for entry in found]
 
 
 @cache

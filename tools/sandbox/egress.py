@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tools.sandbox.addresses import Address, Network, embedded, is_public
+from tools.guard import Forbidden, Network, check_public, resolve
 
 _LONGEST_HEAD = 32 * 1024
 _CHUNK = 1 << 16
@@ -22,10 +22,6 @@ _IDLE_AT_MOST = 300.0
 _CONNECTIONS = 32
 _WEB_PORTS = (80, 443)
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-
-
-class Forbidden(Exception):
-    """The text is shown to the tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +36,9 @@ class Rules:
         """What to connect to. Raises Forbidden, or OSError where the name does not resolve."""
         if not any(_matches(rule.lower(), host.lower(), port) for rule in self.hosts):
             raise Forbidden(f"This tool may not reach {host}:{port}. It may reach: {', '.join(self.hosts)}.")
-        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-        # One bad address condemns all: who mixes them in is not to be trusted.
-        if not all(self._permits(ipaddress.ip_address(address.split("%")[0])) for address in found):
-            raise Forbidden(f"{host} is no public address.")
+        found = resolve(host, port)
+        check_public(host, found, self.private)
         return found
-
-    def _permits(self, address: Address) -> bool:
-        return is_public(address) or any(embedded(address) in network for network in self.private)
 
 
 def _matches(rule: str, host: str, port: int) -> bool:

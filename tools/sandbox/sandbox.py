@@ -45,7 +45,7 @@ class Sandbox:
         self.limits = limits or Limits()
         self._allow_unsafe = allow_unsafe
         self._private_networks = networks(private_networks)
-        self._package_store = package_store.resolve() if package_store else None
+        self.package_store = package_store.resolve() if package_store else None
         self._zygote = Zygote(setup_for(self.tier.level, account, package_store))
 
     def __enter__(self) -> "Sandbox":
@@ -94,7 +94,10 @@ class Sandbox:
         hosts: Sequence[str] = (),
         abort: Abort | None = None,
     ) -> Outcome:
-        """Runs a script: what it prints is in the Outcome, whose value is None. `name` is its name in tracebacks."""
+        """Runs a script. The Outcome's value is that of its last statement, where that is an expression.
+
+        name  what it is called in tracebacks
+        """
         request = {"source": code, "name": name, "arguments": {}, "script": True}
         return self._run(request, variables or {}, limits, packages, hosts, abort)
 
@@ -126,7 +129,7 @@ class Sandbox:
         if packages is None:
             return None
         folder = packages.resolve()
-        if self._package_store is None or self._package_store not in folder.parents or not folder.is_dir():
+        if self.package_store is None or self.package_store not in folder.parents or not folder.is_dir():
             raise Refused(f"{packages} is no folder of the sandbox's package store.")
         return folder
 

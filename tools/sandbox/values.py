@@ -1,8 +1,9 @@
 """What a call may use, what came of it, and how well it was locked in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 MEBIBYTE = 1 << 20
@@ -73,3 +74,33 @@ class Tier:
 
     def __str__(self) -> str:
         return " ".join((f"T{int(self.level)}", *self.reasons))
+
+
+class Runner(Protocol):
+    """What tools.sandbox.Sandbox offers to those who are given one."""
+
+    limits: Limits
+    package_store: Path | None
+
+    def run(
+        self,
+        source: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        variables: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        packages: Path | None = None,
+        hosts: Sequence[str] = (),
+        abort: Abort | None = None,
+    ) -> Outcome: ...
+
+    def run_code(
+        self,
+        code: str,
+        *,
+        name: str = "code",
+        variables: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        abort: Abort | None = None,
+    ) -> Outcome: ...

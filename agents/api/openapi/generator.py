@@ -15,7 +15,7 @@ from agents.api.openapi import errors
 from agents.api.openapi.notation import Schema, ref, schema_of
 from agents.api.openapi.operations import Operation, methods_at, operation_at, tag_of
 from agents.api.openapi.routes import Route, routes
-from agents.api.serializers import LABEL
+from memory.core import LABEL
 
 EVENT_STREAM = "text/event-stream"
 Endpoint = tuple[str, str, str, Callable[..., Any]]

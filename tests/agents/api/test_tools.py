@@ -378,3 +378,25 @@ class TestFind:
 def test_generate_schema_keeps_nothing(acme) -> None:
     assert acme.post("tools/generate-schema", {"code": ROLL_DICE})["name"] == "roll_dice"
     assert acme.get("tools/?name=roll_dice") == []
+
+
+class TestToolsThatTheServerLacksSomethingFor:
+    """web_search, without a search engine."""
+
+    def names(self, acme) -> set[str]:
+        lists = [acme.get("tools/?limit=200"), acme.post("tools/add-base-tools")]
+        lists.append([found["tool"] for found in acme.post("tools/search", {"query": "web search", "limit": 100})])
+        names = [{tool["name"] for tool in found} & {"web_search", "fetch_webpage"} for found in lists]
+        assert names[0] == names[1] == names[2]
+        return names[0]
+
+    def test_they_are_in_no_list_and_attaching_one_says_why(self, acme, settings) -> None:
+        settings.SEARCH_SETTINGS = {}
+        assert self.names(acme) == {"fetch_webpage"}
+        detail = acme.refused(400, "POST", "agents/", {"model": "demo/scripted", "tools": ["web_search"]})
+        assert "web_search cannot be used. No search engine is set up on this server." in str(detail)
+        settings.SEARCH_SETTINGS = {"EXA_API_KEY": "k"}
+        assert self.names(acme) == {"fetch_webpage", "web_search"}
+        assert acme.agent(tools=["web_search"])["tools"][0]["tool_type"] == "letta_builtin"
+        settings.SEARCH_SETTINGS = {}
+        assert self.names(acme) == {"fetch_webpage"}

@@ -1,5 +1,6 @@
 """Inside the jail: the request is read, the source compiled, the function called, the result written."""
 
+import ast
 import asyncio
 import inspect
 import json
@@ -8,7 +9,6 @@ import os
 import sys
 import traceback
 import types
-from types import CodeType
 from typing import Any
 
 from . import convert
@@ -47,8 +47,12 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _script(source: str, name: str, _arguments: dict[str, Any]) -> Any:
-    """A script has no value; what it prints counts."""
-    exec(_compiled(source, name), _module("__main__", name).__dict__)
+    """The value of its last statement, where that is an expression, as an interactive session shows it."""
+    module = _module("__main__", name).__dict__
+    tree = _compiled(source, name, ast.PyCF_ONLY_AST)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, f"<{name}>", "exec", dont_inherit=True), module)
+    return eval(compile(ast.Expression(last.value), f"<{name}>", "eval", dont_inherit=True), module) if last else None
 
 
 def _call(source: str, name: str, arguments: dict[str, Any]) -> Any:
@@ -73,11 +77,11 @@ def _module(module_name: str, file_name: str) -> types.ModuleType:
     return module
 
 
-def _compiled(source: str, name: str) -> CodeType:
+def _compiled(source: str, name: str, flags: int = 0) -> Any:
     """From text, so that a `coding:` line in it has no meaning."""
     file = f"<{name}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    return compile(source, file, "exec", dont_inherit=True)
+    return compile(source, file, "exec", flags, dont_inherit=True)
 
 
 def _summary(error: BaseException) -> str:
