@@ -31,7 +31,7 @@ from agents.api import (
     tools,
     traces,
 )
-from agents.api.views import Health
+from agents.api.health import Health
 
 AGENT, BLOCK, TOOL, RUN = (rf"(?P<{kind}_id>[^/]+)" for kind in ("agent", "block", "tool", "run"))
 ARCHIVE, PASSAGE, MESSAGE, STEP = (rf"(?P<{kind}_id>[^/]+)" for kind in ("archive", "passage", "message", "step"))
