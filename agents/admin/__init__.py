@@ -4,6 +4,7 @@ from agents.admin.agent import AgentAdmin
 from agents.admin.approval import ApprovalAdmin
 from agents.admin.conversation import ConversationAdmin
 from agents.admin.ledger import MessageAdmin, RunAdmin, StepAdmin, ToolAttemptAdmin
+from agents.admin.tool import UsedToolAdmin
 
 __all__ = [
     "AgentAdmin",
@@ -13,4 +14,5 @@ __all__ = [
     "RunAdmin",
     "StepAdmin",
     "ToolAttemptAdmin",
+    "UsedToolAdmin",
 ]

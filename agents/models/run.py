@@ -183,6 +183,7 @@ class ToolAttempt(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["step", "call_index", "attempt"], name="attempt_once")]
+        indexes = [models.Index(fields=["organization", "name", "-id"], name="attempt_of_tool")]
 
     def __str__(self) -> str:
         return f"{self.name} #{self.attempt}"
