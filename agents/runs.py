@@ -20,7 +20,7 @@ from agents.compacting import compact
 from agents.errors import BadRequest, Cancelled, Fenced, LLMError, PendingApproval
 from agents.events import CLAIM, closing_entries, durable_events
 from agents.faultpoints import faultpoint
-from agents.hints import hint
+from agents.hints import call_back, hint
 from agents.intake import take_number
 from agents.ledger import StepLedger
 from agents.loading import load_state
@@ -29,7 +29,7 @@ from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, T
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import take_step
 from agents.mail import wake
-from agents.models import TERMINAL, Approval, Conversation, Run
+from agents.models import TERMINAL, Approval, Callback, Conversation, Run
 from agents.retry import settled
 from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
@@ -152,6 +152,8 @@ def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
         **answered,
     )
     insert([run])
+    if url := offer.options.get("callback_url"):
+        Callback.objects.create(run=run, organization_id=run.organization_id, url=url, next_at=timezone.now())
     return run
 
 
@@ -219,6 +221,8 @@ def advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
         log.info("%s %s (%s)", turn.run.id, turn.run.status, turn.run.stop_reason)
     for place in [*turn.also_ready, *([turn.conversation.id] if turn.ready else [])]:
         hint(place)
+    if turn.run.is_terminal and turn.run.options.get("callback_url"):
+        call_back(turn.run.id)
 
 
 def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
