@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.fields import new_id
-from agents.errors import BadRequest
+from agents.errors import BadRequest, Conflict
 from agents.loop.step import Waiting
 from agents.models import TERMINAL, Approval, Conversation, Message, Run, Step, ToolAttempt
 from agents.rows import flat_text
@@ -34,10 +34,19 @@ class Answers:
     """What a request answers. `each` names the calls; a verdict without names is for all that wait.
 
     verdict  (approve, reason) for every call, when `each` is empty
+    of       the approval that is meant; None: whichever is open
+    by       who answers, where it is not the API key of the request
     """
 
     each: tuple[Answer, ...] = ()
     verdict: tuple[bool, str | None] | None = None
+    of: str | None = None
+    by: str | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Given by the server itself, because nobody answered or all was cancelled."""
+        return self.verdict in ((False, CANCELLED), (False, OVERDUE))
 
 
 # Asking ---------------------------------------------------------------------------------------------------------------
@@ -81,22 +90,26 @@ def forget(conversation: Conversation) -> None:
 
 
 def take(conversation: Conversation, answers: Answers, by: str | None) -> Approval:
-    """Note the answer to what is open. Inside the accept of the run that brings it. Raises BadRequest."""
+    """Note the answer to what is open. Inside the accept of the run that brings it. Raises BadRequest or Conflict."""
     approval = pending(conversation)
+    if answers.of and (approval is None or approval.id != answers.of):
+        raise Conflict("These tool calls were answered already, or cancelled. Nothing has changed.")
     if approval is None:
         raise BadRequest(
             "Cannot process approval response: No tool call is currently awaiting approval. "
             "It may have been answered already, or its run was cancelled."
         )
+    if approval.deadline_at <= timezone.now() and not answers.is_own:
+        raise Conflict("The time to answer these tool calls is over: they count as denied. Nothing has changed.")
     approval.answers = _complete(approval, answers)
-    approval.answered_at, approval.answered_by_id = timezone.now(), by
+    approval.answered_at, approval.answered_by_id = timezone.now(), answers.by or by
     approval.save(update_fields=["answers", "answered_at", "answered_by_id"])
     return approval
 
 
 def run_of_same(conversation: Conversation, answers: Answers) -> Run | None:
     """The run that this very answer had started before, when a client sends it again."""
-    if pending(conversation):
+    if answers.of or pending(conversation):
         return None
     answered = Approval.objects.filter(conversation_id=conversation.id, answers__isnull=False)
     last = answered.order_by("-answered_at").first()

@@ -1,12 +1,13 @@
 """How an agent and its conversations come into being, each in one transaction."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any
 
 from django.db import transaction
 
+from accounts.fields import new_id
 from agents.errors import BadRequest, NotFound
 from agents.loading import agent_with_belongings, compiled_prompt, prompt_fingerprint
 from agents.loop.prompts import default_system
@@ -104,18 +105,25 @@ def create_agent(
 
 @transaction.atomic
 def create_conversation(
-    agent: Agent, *, actor_id: str | None = None, opening: Sequence[dict[str, Any]] = (), **fields: Any
+    agent: Agent,
+    *,
+    actor_id: str | None = None,
+    opening: Sequence[dict[str, Any]] = (),
+    isolated: Sequence[str] = (),
+    **fields: Any,
 ) -> Conversation:
+    """`isolated`: labels of the agent's blocks that the conversation gets copies of, and edits instead of them."""
     conversation = Conversation.objects.create(
         organization_id=agent.organization_id,
         agent=agent,
         created_by_id=actor_id,
         next_seq=2 + len(opening),
         context_from=2,
+        isolated_blocks=copied(_labelled(agent, isolated)),
         **fields,
     )
     Inbox.objects.create(conversation=conversation)
-    loaded = agent_with_belongings(agent.id)
+    loaded = agent_with_belongings(conversation)
     text = compiled_prompt(loaded, conversation, len(opening))
     rows = [Message(seq=1, role="system", content={"text": text, "inputs": prompt_fingerprint(loaded)})]
     rows += [opening_row(message, seq=2 + index) for index, message in enumerate(opening)]
@@ -130,6 +138,25 @@ def create_block(organization_id: str, actor_id: str | None = None, **fields: An
     return Block.objects.create(
         organization_id=organization_id, created_by_id=actor_id, last_updated_by_id=actor_id, **fields
     )
+
+
+def _labelled(agent: Agent, labels: Sequence[str]) -> dict[str, Block]:
+    """The agent's blocks of these labels, by id. Raises BadRequest for a label of none."""
+    blocks = {block.label: block for block in agent.blocks.filter(label__in=labels)} if labels else {}
+    for label in labels:
+        if label not in blocks:
+            raise BadRequest(f"The agent has no block with the label {label!r}; attach one first.")
+    return {block.id: block for block in blocks.values()}
+
+
+def copied(blocks: Mapping[str, Block]) -> dict[str, str]:
+    """New blocks like these, as ids by the same keys."""
+    ids = {}
+    for key, block in blocks.items():
+        block.pk, block._state.adding, block.version = new_id("block"), True, 1
+        block.save(force_insert=True)
+        ids[key] = block.id
+    return ids
 
 
 def attach_blocks(agent: Agent, blocks: Sequence[Block]) -> None:

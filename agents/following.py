@@ -160,7 +160,6 @@ class Hub:
             self._listeners[run_id].discard(listener)
             if not self._listeners[run_id]:
                 del self._listeners[run_id]
-                self._changed.set()
 
     async def history(self, run_id: str) -> list[Wire]:
         """What the run's stream still holds; nothing, without Redis."""
@@ -197,9 +196,8 @@ class Hub:
             raise
 
     async def _read(self) -> None:
-        if not self._pubsub.subscribed:
-            await asyncio.sleep(0.01)
-        elif message := await self._pubsub.get_message(timeout=5):
+        await asyncio.sleep(0.01)  # nothing is subscribed to yet
+        async for message in self._pubsub.listen():
             run_id = message["channel"].decode().removeprefix("perdure:")
             entries = json.loads(message["data"])
             for listener in self._listeners.get(run_id, ()):
@@ -207,6 +205,8 @@ class Hub:
 
     async def _poll(self) -> None:
         await asyncio.sleep(POLL_SECONDS)
+        if any(run_id not in self._listeners for run_id in self._subscribed):
+            self._changed.set()  # whoever has gone is forgotten with all others of this second, in one command
         for run_id, progress in (await in_thread(progress_of, list(self._listeners))).items():
             for listener in self._listeners.get(run_id, ()):
                 if listener.lacks(progress):

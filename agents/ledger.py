@@ -142,7 +142,7 @@ class StepLedger:
     def call_id(self, index: int) -> str:
         return self.turn.call_id(index)
 
-    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted | None) -> list[ToolReturn]:
+    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Sequence[Admitted]) -> list[ToolReturn]:
         returns, _ = self._write(reply, ready, starting=starting)
         faultpoint("c8")
         return returns
@@ -167,7 +167,7 @@ class StepLedger:
         ready: Sequence[Ready],
         *,
         waiting: Sequence[Waiting] = (),
-        starting: Admitted | None = None,
+        starting: Sequence[Admitted] = (),
         conclude: Callable[[list[ToolReturn]], Decision] | None = None,
     ) -> tuple[list[ToolReturn], Decision | None]:
         turn, ids = self.turn, [self.turn.answer_id] if reply else []
@@ -250,24 +250,22 @@ class StepLedger:
             Conversation.objects.filter(id=turn.conversation.id).update(context_from=turn.context_from)
 
     def _save_attempts(
-        self, reply: Reply | None, ready: Sequence[Ready], returns: list[ToolReturn], starting: Admitted | None
+        self, reply: Reply | None, ready: Sequence[Ready], returns: list[ToolReturn], starting: Sequence[Admitted]
     ) -> None:
         """With the answer: all its calls, as far as they have come. Later: ends of what was started, and the next."""
         now, ends = timezone.now(), {returned.call_id: returned for returned in returns}
         if reply and reply.calls:
+            begin = {item.call.id for item in starting}
             calls = enumerate(reply.calls)
-            insert([self._attempt(index, call, ends.get(call.id), starting, now) for index, call in calls])
+            insert([self._attempt(index, call, ends.get(call.id), call.id in begin, now) for index, call in calls])
             return
         for returned in returns:
             tries = ToolAttempt.objects.filter(step_id=self.turn.step.id, call_id=returned.call_id, finished_at=None)
             tries.update(status=_outcome(returned), finished_at=now)
-        if starting:
-            self._start(starting, now)
+        for item in starting:
+            self._start(item, now)
 
-    def _attempt(
-        self, index: int, call: Any, end: ToolReturn | None, starting: Admitted | None, now: Any
-    ) -> ToolAttempt:
-        begins = starting is not None and starting.call.id == call.id
+    def _attempt(self, index: int, call: Any, end: ToolReturn | None, begins: bool, now: Any) -> ToolAttempt:
         status = ToolAttempt.Status.STARTED if begins else ToolAttempt.Status.PLANNED
         return ToolAttempt(
             organization_id=self.turn.run.organization_id,
@@ -294,7 +292,7 @@ class StepLedger:
         tries.filter(finished_at=None).update(status=ToolAttempt.Status.INTERRUPTED, finished_at=now)
         planned = tries.order_by("attempt").first()
         assert planned is not None
-        again = self._attempt(planned.call_index, starting.call, None, starting, now)
+        again = self._attempt(planned.call_index, starting.call, None, True, now)
         again.attempt = starting.attempt
         again.save(force_insert=True)
 

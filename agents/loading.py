@@ -13,7 +13,7 @@ from django.utils import timezone
 from agents import approvals
 from agents.llm.tokens import estimate, estimate_message, estimate_tool
 from agents.loop.compaction import FULL, OUT_OF_VIEW, first_kept, shortened
-from agents.loop.context import Facts, compile_prompt
+from agents.loop.context import Facts, compile_prompt, skills
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reply, Usage
 from agents.loop.ports import ModelSettings
@@ -27,6 +27,9 @@ from memory.models import Passage
 from tools import registry
 from tools.spec import ToolSpec
 
+DEFAULT_THINKING = 4_096
+"""Tokens for thoughts, where a client asks for them and does not say how many."""
+
 # Written out, because every step runs it, and composing it from expressions would cost more than running it.
 _WITH_BELONGINGS = """
 SELECT {columns},
@@ -34,13 +37,14 @@ SELECT {columns},
                     'id', block.id, 'label', block.label, 'value', block.value, 'limit', block."limit",
                     'description', block.description, 'read_only', block.read_only, 'version', block.version)
                     ORDER BY attached.id)
-          FROM agents_agentblock AS attached JOIN memory_block AS block ON block.id = attached.block_id
+          FROM agents_agentblock AS attached
+          JOIN memory_block AS block ON block.id = COALESCE(%s::jsonb ->> attached.block_id, attached.block_id)
          WHERE attached.agent_id = agent.id) AS block_rows,
        (SELECT jsonb_agg(jsonb_build_object(
                     'id', tool.id, 'name', tool.name, 'return_chars', tool.return_char_limit,
                     'schema', CASE WHEN COALESCE(tool.source_code, tool.mcp_server_id) IS NOT NULL
                                    THEN tool.json_schema END,
-                    'metadata', tool.metadata)
+                    'metadata', tool.metadata, 'parallel', tool.enable_parallel_execution)
                     ORDER BY attached.id)
           FROM agents_agenttool AS attached JOIN tools_tool AS tool ON tool.id = attached.tool_id
          WHERE attached.agent_id = agent.id) AS tool_rows,
@@ -72,7 +76,7 @@ class Window:
     """What is in context before the step, and what of it fits.
 
     summary   of what had left the context before
-    rows      the messages, and `sizes` their estimated tokens
+    rows      the messages, `history` what they say, and `sizes` their estimated tokens
     fixed     estimated tokens of everything else in the request
     limit     tokens that the model takes
     first     the index in `rows` from which on they fit; the others are out of the context with the step's commit
@@ -80,14 +84,11 @@ class Window:
 
     summary: Said | None
     rows: list[Row]
+    history: tuple[Said, ...]
     sizes: list[int]
     fixed: int
     limit: int
     first: int
-
-    @property
-    def history(self) -> tuple[Said, ...]:
-        return tuple(row.said() for row in self.rows)
 
     @property
     def tokens(self) -> int:
@@ -114,7 +115,7 @@ class Loaded:
 
 def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     """`window_of` gives the tokens that fit into a model's window, by its handle."""
-    agent = agent_with_belongings(turn.run.agent_id)
+    agent = agent_with_belongings(turn.conversation)
     conversation, options = turn.conversation, turn.run.options
     handle = options.get("override_model") or conversation.model or agent.model
     window = conversation.context_window_limit or agent.context_window_limit or window_of(handle)
@@ -130,11 +131,11 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     }
     state = StepState(
         handle=handle,
-        system=options.get("override_system") or text,
+        system=(options.get("override_system") or text) + skills(options.get("client_skills") or ()),
         history=kept,
         tools=tools,
         style=style_for(agent.agent_type),
-        settings=model_settings(own_settings),
+        settings=_thinking(model_settings(own_settings), options.get("enable_thinking")),
         rules=tuple(agent.tool_rules),
         no=turn.step.no,
         max_steps=options.get("max_steps") or MAX_STEPS,
@@ -151,7 +152,7 @@ def _window(
     """What leaves the context is noted in the turn, for the step's first commit."""
     summary = next((row.said() for row in rows if row.seq == turn.conversation.summary_seq), None)
     rows = [row for row in rows if row.role != Message.Role.SUMMARY]
-    history = [row.said() for row in rows]
+    history = tuple(row.said() for row in rows)
     sizes = [estimate_message(message) for message in history]
     memory = sum(estimate(row["value"]) for row in agent.block_rows)
     fixed = estimate(agent.system) + memory + sum(map(estimate_tool, tools))
@@ -161,7 +162,7 @@ def _window(
     turn.can_shrink = any(message.role in ("user", "assistant") for message in history[first + 1 :])
     if first:
         turn.context_from = rows[first].seq
-    return Window(summary, rows, sizes, fixed, limit, first)
+    return Window(summary, rows, history, sizes, fixed, limit, first)
 
 
 def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted: bool) -> str:
@@ -175,11 +176,13 @@ def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted
     return text
 
 
-def agent_with_belongings(agent_id: str) -> Any:
-    """The agent with `block_rows` and `tool_rows` (dicts), and `archive_ids`, each in the order of attaching."""
-    found = row_of(Agent, _WITH_BELONGINGS, [agent_id])
+def agent_with_belongings(place: Conversation) -> Any:
+    """The agent of a conversation with `block_rows` and `tool_rows` (dicts), and `archive_ids`, each in the order of
+    attaching. Blocks that the conversation has of its own stand in the place of the agent's.
+    """
+    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), place.agent_id])
     if found is None:
-        raise Agent.DoesNotExist(agent_id)
+        raise Agent.DoesNotExist(place.agent_id)
     agent: Any = found[0]
     blocks, tools, agent.archive_ids = found[1]
     agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
@@ -229,6 +232,16 @@ def model_settings(settings: dict[str, Any]) -> ModelSettings:
     )
 
 
+def _thinking(settings: ModelSettings, wanted: bool | None) -> ModelSettings:
+    """The settings with thoughts before the answer, or without any, where the request says which."""
+    if wanted is None:
+        return settings
+    if not wanted:
+        return replace(settings, thinking_budget=None, reasoning_effort=None)
+    budget, effort = settings.thinking_budget or DEFAULT_THINKING, settings.reasoning_effort or "medium"
+    return replace(settings, thinking_budget=budget, reasoning_effort=effort)
+
+
 def _style(agent: Agent) -> Style:
     return style_for(agent.agent_type)
 
@@ -244,7 +257,9 @@ def tool_spec(row: dict[str, Any]) -> ToolSpec | None:
     """One of `tool_rows`; None for a tool of the server that is no longer installed."""
     if row["schema"] is None:
         registered = registry.find(row["name"])
-        return replace(registered.spec, return_chars=row["return_chars"]) if registered else None
+        return (
+            replace(registered.spec, return_chars=row["return_chars"], parallel=row["parallel"]) if registered else None
+        )
     return ToolSpec(
         row["name"],
         row["schema"].get("description") or "",
@@ -252,6 +267,7 @@ def tool_spec(row: dict[str, Any]) -> ToolSpec | None:
         effect="effect",
         idempotent=row["metadata"].get("idempotent") is True,
         return_chars=row["return_chars"],
+        parallel=row["parallel"],
     )
 
 

@@ -12,6 +12,7 @@ from tools.spec import ToolCall, ToolReturn
 
 SEARCHABLE_CHARS = 200_000  # a tsvector holds at most 1 MB
 SPEECH_TOOL = "send_message"
+CALL_PREFIX = len("call_") + 20  # of a call's id, before its place in the answer
 INPUT = 1000  # `call_index` of the first message of an input; what the agent itself says counts from 0
 
 
@@ -98,7 +99,7 @@ def return_row(step: Step, conversation_id: str, returned: ToolReturn, *, id: st
         id=id,
         seq=seq,
         role=Message.Role.TOOL,
-        call_index=int(returned.call_id[-2:]),
+        call_index=call_index(returned.call_id),
         name=returned.name,
         content={
             "call_id": returned.call_id,
@@ -110,6 +111,11 @@ def return_row(step: Step, conversation_id: str, returned: ToolReturn, *, id: st
         },
         text=returned.text,
     )
+
+
+def call_index(call_id: str) -> int:
+    """The place of a call in its answer, as Turn.call_id has written it. Every hundred and first has three digits."""
+    return int(call_id[CALL_PREFIX:] or call_id[-2:])
 
 
 def _row(step: Step, conversation_id: str, *, text: str, **fields: Any) -> Message:

@@ -32,7 +32,7 @@ from agents.models import TERMINAL, Approval, Conversation, Run
 from agents.retry import settled
 from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
-from agents.turns import Hold, Turn
+from agents.turns import Hold, Turn, insert
 from tools.sandbox import Runner
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Offer:
             {name: message.get(name) for name in ("role", "content", "name")} for message in self.messages
         ]
         if self.answers:
-            said.append([self.answers.each, self.answers.verdict])
+            said.append([self.answers.each, self.answers.verdict, self.answers.of])
         return hashlib.sha256(json.dumps([said, self.options], sort_keys=True).encode("utf-8", "replace")).hexdigest()
 
 
@@ -149,7 +149,7 @@ def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
     if asked and not offer.answers:
         raise PendingApproval(asked)
     answered = _answered(conversation, offer) if offer.answers else {"input": offer.messages, "options": offer.options}
-    return Run.objects.create(
+    run = Run(
         id=offer.run_id,
         organization_id=conversation.organization_id,
         agent_id=conversation.agent_id,
@@ -164,6 +164,8 @@ def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
         cancel_requested_at=timezone.now() if offer.is_cancelled else None,
         **answered,
     )
+    insert([run])
+    return run
 
 
 def _answered(conversation: Conversation, offer: Offer) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from agents.wire import CALLS, Wire, envelope, is_speech, parts
 
 log = logging.getLogger(__name__)
 
-COALESCE_SECONDS = 0.03
+TOKEN_SECONDS, UNHURRIED_SECONDS = 0.03, 0.5
+"""How long pieces of an answer are gathered: for whoever asked for tokens, and where nobody did but some may look."""
+
 MAX_STREAM = 10_000
 CANCELS = "perdure:cancels"
 
@@ -43,13 +45,16 @@ class Wires:
         self._pause = pause
         self._broken_until = 0.0
 
-    def send(self, run_id: str, entries: list[Wire]) -> None:
-        """Append to the run's stream and tell the listeners, in one round trip."""
+    def send(self, run_id: str, entries: list[Wire], kept: bool = True) -> None:
+        """Tell the listeners; what is kept goes to the run's stream too, for later readers. One round trip."""
         if not entries or time.monotonic() < self._broken_until:
             return
         body = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         name = channel(run_id)
         try:
+            if not kept:
+                self._redis.publish(name, body)
+                return
             pipe = self._redis.pipeline(transaction=False)
             pipe.xadd(name, {"e": body}, maxlen=MAX_STREAM, approximate=True)
             pipe.expire(name, self._retention)
@@ -68,7 +73,7 @@ class Wires:
 
 
 class Publisher:
-    """The live events of one turn. Deltas are gathered for 30 ms, so that a token costs no round trip of its own.
+    """The live events of one turn. Deltas are gathered for a moment, so that a token costs no round trip of its own.
 
     An entry is {"kind": "event" | "restart", "data": the API's object}, {"kind": "delta", "data", "at": how many
     characters of the same text went before it}, {"kind": "rows", "count": of the messages that the events before it
@@ -80,7 +85,10 @@ class Publisher:
         self._wires = wires
         self._turn = turn
         self._pending: list[Wire] = []
-        self._flushed_at = 0.0
+        # Whether anybody has asked for tokens. If not, the rows hold all that a later reader wants.
+        self._hurried = bool(turn.run.background or turn.run.options.get("stream_tokens"))
+        self._pause = TOKEN_SECONDS if self._hurried else UNHURRIED_SECONDS
+        self._flushed_at = 0.0 if self._hurried else time.monotonic()
         self._names: dict[int, str] = {}
         self._inside: dict[int, StringFields] = {}  # the arguments of calls that speech and thoughts travel in
         self._kinds: list[str] = []
@@ -97,7 +105,7 @@ class Publisher:
             at = self._lengths.get(key, 0)
             self._lengths[key] = at + len(text)
             self._pending.append({"kind": "delta", "data": data, "at": at})
-        if bodies and time.monotonic() - self._flushed_at >= COALESCE_SECONDS:
+        if bodies and time.monotonic() - self._flushed_at >= self._pause:
             self.flush()
 
     def committed(self, messages: list[Message], ended: Run | None) -> None:
@@ -114,7 +122,7 @@ class Publisher:
 
     def flush(self) -> None:
         pending, self._pending = self._pending, []
-        self._wires.send(self._turn.run.id, _merged(pending))
+        self._wires.send(self._turn.run.id, _merged(pending), kept=self._hurried)
         self._flushed_at = time.monotonic()
 
     def _restarted(self) -> None:

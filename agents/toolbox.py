@@ -1,5 +1,6 @@
 """What tools get to work with: the agent's memory and history, inside a commit or outside of one."""
 
+import threading
 import time
 from typing import Any
 
@@ -95,10 +96,12 @@ class OutsideTools:
         self._turn = turn
         self._agent = agent
         self._sandbox = sandbox
+        self._lock = threading.Lock()
+        self._running, self._since = 0, 0
 
     def run(self, admitted: Admitted, abort: Abort) -> ToolReturn:
         connection.close()
-        started = time.monotonic_ns()
+        self._count(1)
         faultpoint("c10")
         try:
             row = next(row for row in self._agent.tool_rows if row["name"] == admitted.call.name)
@@ -110,8 +113,16 @@ class OutsideTools:
             faultpoint("c12")
             return came_back
         finally:
-            self._turn.tool_ns += time.monotonic_ns() - started
+            self._count(-1)
             connection.close()
+
+    def _count(self, change: int) -> None:
+        """Time in which several tools run counts once."""
+        now = time.monotonic_ns()
+        with self._lock:
+            if self._running:
+                self._turn.tool_ns += now - self._since
+            self._running, self._since = self._running + change, now
 
     def _foreign(self, tool_id: str, admitted: Admitted, abort: Abort) -> ToolReturn:
         """A tool that is not of this server: an organization's own, or one of an MCP server."""

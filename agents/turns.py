@@ -114,7 +114,7 @@ def set_columns(row: Run | Step, values: dict[str, Any]) -> None:
     execute(f"UPDATE {meta.db_table} SET {assignments} WHERE id = %s", [*prepared, row.pk])
 
 
-def insert(rows: Sequence[Message | ToolAttempt]) -> None:
+def insert(rows: Sequence[Message | Run | ToolAttempt]) -> None:
     """INSERT new rows of one table, for the same reason by hand."""
     if not rows:
         return

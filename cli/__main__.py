@@ -92,6 +92,37 @@ def try_tool(
     tried(file, arguments)
 
 
+approvals = typer.Typer(no_args_is_help=True, help="Tool calls that wait for consent: list, approve, deny.")
+app.add_typer(approvals, name="approvals")
+
+APPROVAL = Annotated[str, typer.Argument(metavar="ID", help="As the list shows it.")]
+REASON = Annotated[str | None, typer.Option(help="Told to the model.")]
+
+
+@approvals.command("list")
+def list_approvals() -> None:
+    """What waits for an answer, longest waiting first."""
+    from cli.approvals import listed
+
+    listed()
+
+
+@approvals.command()
+def approve(id: APPROVAL) -> None:
+    """Let all calls of it run."""
+    from cli.approvals import answered
+
+    answered(id, approve=True)
+
+
+@approvals.command()
+def deny(id: APPROVAL, reason: REASON = None) -> None:
+    """Have none of its calls run."""
+    from cli.approvals import answered
+
+    answered(id, approve=False, reason=reason)
+
+
 @app.command(context_settings=PASSED_ON, add_help_option=False)
 def manage(context: typer.Context) -> None:
     """Run a command of Django's manage.py, for example: ./perdure manage createsuperuser."""

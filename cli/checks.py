@@ -33,9 +33,15 @@ def step(name: str, command: tuple[str, ...]) -> int:
 
 
 def pytest_command(faults: bool, arguments: list[str]) -> tuple[str, ...]:
-    """Without --faults the slow fault tests stay out; an -m of the caller's own wins, as the last one."""
+    """Without --faults the slow fault tests stay out; an -m of the caller's own wins, as the last one.
+
+    The whole suite is shared out to two processes, by file. What is asked for by name, and the fault tests, which
+    starve processes of time, run in one.
+    """
     chosen = ("--faults",) if faults else ("-m", "not faults")
-    return (sys.executable, "-m", "pytest", *chosen, *arguments)
+    whole = not faults and all(argument.startswith("-") for argument in arguments)
+    shared = ("-n", "2", "--dist", "loadfile") if whole else ()
+    return (sys.executable, "-m", "pytest", *chosen, *shared, *arguments)
 
 
 def soak(arguments: list[str]) -> int:

@@ -63,12 +63,12 @@ def tool(
     """Register the function under its own name; its signature and docstring are what the model is shown.
 
     effect      what it may do to the world (tools/spec.py tells the three kinds)
-    parallel    whether several calls of it may run at the same time
+    parallel    whether calls of it may run at the same time as others of the same answer
     why_absent  says what this server lacks for it, in a sentence; None: nothing
     """
 
     def register(function: F) -> F:
-        spec = _spec(function, effect, idempotent)
+        spec = _spec(function, effect, idempotent, parallel)
         _add(RegisteredTool(spec, function, type, tuple(tags), parallel, _takes_context(function, spec), why_absent))
         return function
 
@@ -95,7 +95,7 @@ def absent() -> dict[str, str]:
     return {name: why for name, tool in _tools.items() if (why := tool.why_absent())}
 
 
-def _spec(function: Callable[..., Any], effect: Effect, idempotent: bool) -> ToolSpec:
+def _spec(function: Callable[..., Any], effect: Effect, idempotent: bool, parallel: bool) -> ToolSpec:
     if inspect.iscoroutinefunction(function):
         raise RegistrationError(f"Tool {function.__name__!r} is `async def`; registered tools are plain functions.")
     schema = schema_from_source(textwrap.dedent(inspect.getsource(function)))
@@ -105,6 +105,7 @@ def _spec(function: Callable[..., Any], effect: Effect, idempotent: bool) -> Too
         parameters=schema["parameters"],
         effect=effect,
         idempotent=idempotent,
+        parallel=parallel,
     )
 
 

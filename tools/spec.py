@@ -23,7 +23,8 @@ class ToolError(Exception):
 class ToolSpec:
     """What the model is shown of a tool, and what the loop must know to run it.
 
-    `parameters` is a JSON schema of type object. `return_chars` caps the text given back to the model.
+    `parameters` is a JSON schema of type object. `return_chars` caps the text given back to the model. `parallel`:
+    calls of it may run at the same time as others of one answer.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ToolSpec:
     effect: Effect = "effect"
     idempotent: bool = False
     return_chars: int = 50_000
+    parallel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

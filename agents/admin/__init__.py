@@ -1,7 +1,16 @@
 """The admin of agents: what they are, what they said, and what became of their runs."""
 
 from agents.admin.agent import AgentAdmin
+from agents.admin.approval import ApprovalAdmin
 from agents.admin.conversation import ConversationAdmin
 from agents.admin.ledger import MessageAdmin, RunAdmin, StepAdmin, ToolAttemptAdmin
 
-__all__ = ["AgentAdmin", "ConversationAdmin", "MessageAdmin", "RunAdmin", "StepAdmin", "ToolAttemptAdmin"]
+__all__ = [
+    "AgentAdmin",
+    "ApprovalAdmin",
+    "ConversationAdmin",
+    "MessageAdmin",
+    "RunAdmin",
+    "StepAdmin",
+    "ToolAttemptAdmin",
+]

@@ -28,6 +28,15 @@ def answers_of(body: Mapping[str, Any]) -> Answers | None:
         return None
     if message.get("type") == "tool_return":
         return Answers(_each(message.get("tool_returns"), [*place, "tool_returns"], "tool"))
+    return _verdict(message, place)
+
+
+def verdict_of(body: Mapping[str, Any]) -> Answers:
+    """The answer in a body of its own: `approve` and `reason` for all calls, or `approvals` for each."""
+    return _verdict(body, ["body"])
+
+
+def _verdict(message: Mapping[str, Any], place: Place) -> Answers:
     if message.get("approvals") is not None:
         return Answers(_each(message["approvals"], [*place, "approvals"], "approval"))
     if not isinstance(message.get("approve"), bool):

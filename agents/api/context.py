@@ -68,7 +68,7 @@ class Recompile(ApiView):
 @transaction.atomic
 def recompiled(place: Conversation, *, dry_run: bool, stamped: bool) -> str:
     """A worker that is at a step meanwhile may write its own; the fingerprint tells the next step if that was older."""
-    agent = agent_with_belongings(place.agent_id)
+    agent = agent_with_belongings(place)
     system = Message.objects.select_for_update().get(conversation=place, seq=1)
     in_context = Message.objects.filter(context_messages(place)).exclude(seq=1).count()
     text = compiled_prompt(agent, place, in_context)
@@ -112,7 +112,7 @@ def prompt_parts(agent: Any, text: str) -> Prompt:
 
 
 def overview(principal: Principal, place: Conversation) -> Shape:
-    agent = agent_with_belongings(place.agent_id)
+    agent = agent_with_belongings(place)
     rows = sorted(Message.objects.filter(context_messages(place)), key=place_in_context)
     told = [row for row in rows if row.seq != 1 and row.role != Message.Role.APPROVAL]
     summary = next((row.content["summary"] for row in told if row.role == Message.Role.SUMMARY), None)

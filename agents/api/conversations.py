@@ -1,6 +1,6 @@
 """Conversations: further threads with an agent, each with a history of its own; forks of them."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import F, OuterRef, QuerySet, Subquery, Value
@@ -14,7 +14,7 @@ from agents.api.agents import providers
 from agents.api.context import recompiled
 from agents.api.forking import fork
 from agents.api.pages import page
-from agents.api.requests import checked_id, choice, flag, refuse
+from agents.api.requests import checked_id, choice, flag
 from agents.api.scope import conversation, one, owned
 from agents.api.serializers import Object, Text
 from agents.api.shapes import EPOCH, Shape, context_ids, conversation_shape
@@ -22,6 +22,9 @@ from agents.api.views import ApiView, answer
 from agents.creation import create_conversation
 from agents.errors import BadRequest, Conflict, invalid
 from agents.models import TERMINAL, Agent, Conversation, Inbox, Message, Run
+from memory.models import Block
+
+Fields = TypeVar("Fields", bound="ConversationFields")
 
 ORDERS = ("created_at", "last_message_at", "last_run_completion")
 
@@ -54,6 +57,12 @@ class ConversationFields(serializers.Serializer):
         return columns
 
 
+class NewConversation(ConversationFields):
+    """Of the agent's blocks with these labels, the conversation has copies of its own."""
+
+    isolated_block_labels = serializers.ListField(child=Text(), required=False, allow_null=True)
+
+
 class Conversations(ApiView):
     def get(self, request: Request) -> HttpResponse:
         query = request.query_params
@@ -70,9 +79,10 @@ class Conversations(ApiView):
         if not agent_id:
             raise invalid(["query", "agent_id"], "Field required", "missing")
         agent = one(principal, Agent, agent_id)
-        refuse(request.data if isinstance(request.data, dict) else {}, "isolated_block_labels")
-        columns = _columns(request)
-        return answer(_shape(create_conversation(agent, actor_id=principal.user_id, **columns)))
+        fields = _checked(NewConversation, request)
+        isolated = fields.validated_data.pop("isolated_block_labels", None) or ()
+        made = create_conversation(agent, actor_id=principal.user_id, isolated=isolated, **fields.columns())
+        return answer(_shape(made))
 
 
 class OneConversation(ApiView):
@@ -81,7 +91,9 @@ class OneConversation(ApiView):
 
     def patch(self, request: Request, conversation_id: str) -> HttpResponse:
         place = _named(self, request, conversation_id)
-        columns = _columns(request) | {"last_updated_by_id": self.principal(request).user_id}
+        columns = _checked(ConversationFields, request).columns() | {
+            "last_updated_by_id": self.principal(request).user_id
+        }
         for name, value in columns.items():
             setattr(place, name, value)
         # These columns only: a worker may be writing the others.
@@ -127,7 +139,9 @@ def delete(place: Conversation) -> None:
     Inbox.objects.select_for_update().get(conversation_id=place.id)
     if place.runs.exclude(status__in=TERMINAL).exists():
         raise Conflict("The agent is at work in this conversation. Cancel its runs, or wait for them.")
+    own = list(place.isolated_blocks.values())
     place.delete()
+    Block.objects.filter(id__in=own, agents=None).delete()
 
 
 def _named(view: ApiView, request: Request, conversation_id: str) -> Conversation:
@@ -137,10 +151,10 @@ def _named(view: ApiView, request: Request, conversation_id: str) -> Conversatio
     return conversation(view.principal(request), conversation_id, agent_id)
 
 
-def _columns(request: Request) -> dict[str, Any]:
-    fields = ConversationFields(data=request.data or {})
+def _checked(kind: type[Fields], request: Request) -> Fields:
+    fields = kind(data=request.data or {})
     fields.is_valid(raise_exception=True)
-    return fields.columns()
+    return fields
 
 
 def _shape(place: Conversation) -> Shape:

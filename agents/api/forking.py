@@ -5,8 +5,10 @@ from typing import Any
 from django.db import connection, transaction
 
 from agents.api.context import recompiled
+from agents.creation import copied
 from agents.errors import Conflict
 from agents.models import TERMINAL, Conversation, Inbox, Message
+from memory.models import Block
 
 # Set as a conversation is, not as it goes on.
 _KEPT = ("organization_id", "agent_id", "summary", "description", "model", "model_settings", "context_window_limit")
@@ -42,11 +44,18 @@ def fork(place: Conversation, message: Message | None, *, actor_id: str | None, 
         next_seq=last + 1,
         context_from=_context_from(place, last),
         summary_seq=place.summary_seq if (place.summary_seq or 0) <= last else None,
+        isolated_blocks=_own_blocks(place),
     )
     Inbox.objects.create(conversation=made)
     _copy(place, made, last)
     recompiled(made, dry_run=False, stamped=False)
     return made
+
+
+def _own_blocks(place: Conversation) -> dict[str, str]:
+    """The blocks that stand in the place of the agent's, copied as they are now."""
+    stands_for = {own: agents for agents, own in place.isolated_blocks.items()}
+    return copied({stands_for[block.id]: block for block in Block.objects.filter(id__in=stands_for)})
 
 
 def _context_from(place: Conversation, last: int) -> int:

@@ -10,12 +10,16 @@ from django.http import HttpRequest
 from accounts.fields import new_id
 from accounts.keys import Principal
 from agents.api.answers import answers_of, client_tools_of, is_answer
+from agents.api.requests import refuse
 from agents.errors import InvalidRequest, invalid
 from agents.runs import Offer
 
 ROLES = ("user", "system", "assistant")
 MAX_MESSAGES = 100
 MAX_STEPS = 1000
+SKILL_FIELDS = ("name", "description", "location")
+
+NOT_SERVED = ("return_logprobs", "return_token_ids")
 
 # What is kept with the run, because its steps or its readers need it.
 OPTIONS = (
@@ -27,6 +31,7 @@ OPTIONS = (
     "override_model",
     "override_system",
     "include_compaction_messages",
+    "stream_tokens",
 )
 
 _TYPES: dict[str, tuple[type, str]] = {
@@ -70,11 +75,16 @@ def offer_of_body(
 ) -> Offer:
     """`key`: what the client calls this request, so that a repeat of it is recognized."""
     _check_types(body)
+    refuse(body, *NOT_SERVED)
     answers = answers_of(body)
     messages, otids = answered_messages(body) if answers else messages_of(body)
     options = {name: body[name] for name in OPTIONS if body.get(name) is not None}
     if body.get("client_tools"):
         options["client_tools"] = client_tools_of(body["client_tools"])
+    if body.get("client_skills"):
+        options["client_skills"] = skills_of(body["client_skills"])
+    if body.get("enable_thinking") is not None:
+        options["enable_thinking"] = _switch(["body", "enable_thinking"], body["enable_thinking"])
     if body.get("system") is not None and "override_system" not in options:
         options["override_system"] = str(body["system"])
     return Offer(
@@ -109,6 +119,33 @@ def messages_of(body: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str
     for message in messages:
         message["otid"] = message["otid"] or str(uuid.uuid4())
     return messages, otids
+
+
+def skills_of(given: Any) -> list[dict[str, str]]:
+    """`client_skills`: what the client offers the agent to read, for this request only."""
+    place = ["body", "client_skills"]
+    if not isinstance(given, list):
+        raise invalid(place, "Should be a list", "list_type")
+    return [_skill([*place, index], skill) for index, skill in enumerate(given)]
+
+
+def _skill(place: list[str | int], skill: Any) -> dict[str, str]:
+    if not isinstance(skill, dict):
+        raise invalid(place, "Should be an object", "model_type")
+    for name in SKILL_FIELDS:
+        if not isinstance(skill.get(name), str):
+            raise invalid([*place, name], "Should be a string", "string_type")
+    return {name: skill[name] for name in SKILL_FIELDS}
+
+
+def _switch(place: list[str | int], value: Any) -> bool:
+    """The client's type for it is a string."""
+    known = {"true": True, "false": False}
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.lower() not in known:
+        raise invalid(place, "Should be true or false", "bool_type")
+    return known[value.lower()]
 
 
 def answered_messages(body: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -1,6 +1,7 @@
 """Messages: send and wait, stream, send and go; list; cancel. Async views, because most of their time is waiting."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from rest_framework.request import Request
 
 from accounts.authentication import principal_of
+from accounts.fields import new_id
 from accounts.keys import Principal
 from agents.api.agents import providers
 from agents.api.async_views import only
@@ -89,21 +91,21 @@ async def _send(
     streaming = body.get("streaming", streaming) is True
     _check_streaming(body, streaming)
 
-    def offer() -> tuple[Conversation, Offer]:
+    def offer(run_id: str) -> tuple[Conversation, Offer]:
         principal = principal_of(request.headers.get("Authorization"))
         kind = "send_message_streaming" if streaming else "send_message"
         made = offer_of(request, principal, body, kind, background=bool(body.get("background")))
         check_model(made)
-        return find(principal), made
+        return find(principal), replace(made, run_id=run_id)
 
     if streaming:
-        run = await in_thread(lambda: accept(*offer()))
+        run = await in_thread(lambda: accept(*offer(new_id("run"))))
         tokens, pings = bool(body.get("stream_tokens")), body.get("include_pings") is not False
         return event_stream(run.id, tokens=tokens, pings=pings)
-    place, made = await in_thread(offer)
-    async with hub().listen(made.run_id) as queue:
-        run = await in_thread(accept, place, made)
-        if run.id == made.run_id:
+    run_id = new_id("run")
+    async with hub().listen(run_id) as queue:
+        run = await in_thread(lambda: accept(*offer(run_id)))
+        if run.id == run_id:
             events = await ended(run.id, queue)
             usage = events[-1] if events else {}
             if events and usage["message_type"] == "usage_statistics":

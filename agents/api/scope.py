@@ -8,12 +8,14 @@ from django.db.models import Case, QuerySet, When
 from accounts.keys import Principal
 from agents.api.requests import checked_id
 from agents.errors import NotFound
-from agents.models import Agent, Conversation, Identity, Message, Run, Step
+from agents.models import Agent, Approval, Conversation, Identity, Message, Run, Step
+from agents.turns import row_of
 from memory.models import Archive, Block, Passage
 from tools.models import McpServer, Tool
 
 KINDS: dict[type, tuple[str, str]] = {
     Agent: ("agent", "Agent"),
+    Approval: ("approval", "Approval"),
     Archive: ("archive", "Archive"),
     Block: ("block", "Block"),
     Conversation: ("conv", "Conversation"),
@@ -25,6 +27,13 @@ KINDS: dict[type, tuple[str, str]] = {
     Step: ("step", "Step"),
     Tool: ("tool", "Tool"),
 }
+
+
+# Written out, because every message begins with it. The CASE is the expression of the index conversation_default_of.
+_DEFAULT = """
+SELECT {columns} FROM agents_conversation
+ WHERE CASE WHEN is_default THEN agent_id END = %s AND organization_id = %s
+"""
 
 
 def owned(principal: Principal, model: Any) -> QuerySet[Any]:
@@ -51,10 +60,10 @@ def defaults_of(agent_ids: Sequence[str], rows: QuerySet[Conversation] | None = 
 def default_conversation(principal: Principal, agent_id: str) -> Conversation:
     """The agent's own thread. Raises NotFound for the agent."""
     checked_id("agent", agent_id)
-    found = next(iter(defaults_of([agent_id], owned(principal, Conversation))), None)
+    found = row_of(Conversation, _DEFAULT, [agent_id, principal.organization_id])
     if found is None:
         raise NotFound("Agent", agent_id)
-    return found
+    return found[0]
 
 
 def conversation(principal: Principal, id: str, agent_id: str | None = None) -> Conversation:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from agents.api.compaction import compaction_settings
 from agents.api.shapes import AGENT_ORIGIN, BLOCK_ORIGIN
 from agents.errors import InvalidRequest
+from agents.loading import DEFAULT_THINKING
 from agents.models import Agent
 from memory.core import DEFAULT_LIMIT, LABEL
 
@@ -256,6 +257,10 @@ def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
         settings["max_output_tokens"] = given["max_tokens"]
     if "parallel_tool_calls" in given:
         settings["parallel_tool_calls"] = given["parallel_tool_calls"]
-    if given.get("enable_reasoner") and given.get("max_reasoning_tokens"):
-        settings["thinking"] = {"type": "enabled", "budget_tokens": given["max_reasoning_tokens"]}
+    reasons = given.get("enable_reasoner", given.get("reasoning"))
+    if reasons:
+        budget = given.get("max_reasoning_tokens") or DEFAULT_THINKING
+        settings["thinking"] = {"type": "enabled", "budget_tokens": budget}
+    elif reasons is not None:
+        settings["thinking"] = {"type": "disabled"}
     return settings | given.get("model_settings", {})

@@ -167,7 +167,7 @@ def conversation_shape(conversation: Conversation, message_ids: Sequence[str]) -
         "model": conversation.model,
         "model_settings": conversation.model_settings,
         "summary": conversation.summary,
-        "isolated_block_ids": [],
+        "isolated_block_ids": list(conversation.isolated_blocks.values()),
     }
 
 
@@ -233,6 +233,25 @@ class Relations:
         self.secrets = _secrets(agent) if wanted("secrets") else []
         waiting = agent.waiting if wanted("pending_approval") else []  # type: ignore[attr-defined]  # prefetched
         self.pending_approval = request_shape(waiting[0]) if waiting else None
+
+
+def approval_shape(approval: Any) -> Shape:
+    """With `answering`, the run that brings the answer, and `of_default`: it is of an agent's own thread."""
+    return {
+        "id": approval.id,
+        "status": "answered" if approval.answered_at else "pending",
+        "agent_id": approval.agent_id,
+        "conversation_id": None if approval.of_default else approval.conversation_id,
+        "message_id": approval.message_id,
+        "run_id": approval.asked_by_id,
+        "calls": approval.calls,
+        "answers": approval.answers,
+        "answered_by_id": approval.answered_by_id,
+        "answered_by_run_id": approval.answering,
+        "created_at": moment(approval.created_at),
+        "deadline_at": moment(approval.deadline_at),
+        "answered_at": moment(approval.answered_at),
+    }
 
 
 def request_shape(approval: Approval) -> Shape:

@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from agents.api import (
     agents,
+    approvals,
     archives,
     blocks,
     context,
@@ -35,6 +36,7 @@ from agents.api.views import Health
 AGENT, BLOCK, TOOL, RUN = (rf"(?P<{kind}_id>[^/]+)" for kind in ("agent", "block", "tool", "run"))
 ARCHIVE, PASSAGE, MESSAGE, STEP = (rf"(?P<{kind}_id>[^/]+)" for kind in ("archive", "passage", "message", "step"))
 CONVERSATION, IDENTITY, MCP_SERVER = (rf"(?P<{kind}_id>[^/]+)" for kind in ("conversation", "identity", "mcp_server"))
+APPROVAL = r"(?P<approval_id>[^/]+)"
 
 
 def at(route: str, view: Any) -> URLPattern:
@@ -129,6 +131,8 @@ urlpatterns = [
     at(rf"runs/{RUN}/stream", resuming.resume_run),
     at(rf"runs/{RUN}/metrics", runs.RunMetrics),
     at(rf"runs/{RUN}/trace", traces.RunTrace),
+    at("approvals", approvals.Approvals),
+    at(rf"approvals/{APPROVAL}", approvals.OneApproval),
     at("steps", steps.Steps),
     at(rf"steps/{STEP}", steps.OneStep),
     at(rf"steps/{STEP}/messages", steps.StepMessages),

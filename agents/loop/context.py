@@ -1,6 +1,6 @@
 """Build the context window: the compiled system prompt, and the request that goes to the model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,14 @@ def compile_prompt(
     memory = render(list(blocks), style.line_numbers)
     whole = instructions.replace(PLACEHOLDER, memory) if PLACEHOLDER in instructions else f"{instructions}\n\n{memory}"
     return "\n\n".join(part for part in (whole.strip(), _rules(rules), _facts(facts)) if part)
+
+
+def skills(offered: Sequence[Mapping[str, str]]) -> str:
+    """What a client offers the agent to read, told behind the prompt: {name, description, location} each."""
+    if not offered:
+        return ""
+    lines = [f"- {skill['name']} ({skill['location']}): {skill['description']}" for skill in offered]
+    return "\n".join(["\n\n<available_skills>", *lines, "</available_skills>"])
 
 
 def build_request(state: StepState) -> LLMRequest:

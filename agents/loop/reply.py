@@ -8,7 +8,8 @@ from agents.loop.events import CallDelta, CallStart, Done, LLMEvent, ReasoningDe
 from agents.loop.messages import Reasoning, Reply
 from tools.spec import ToolCall
 
-MAX_CALLS = 32
+KEPT_CALLS = 256
+"""Of one answer. Not all of them are run (agents/loop/step.py), but each is answered."""
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ class _Draft:
         return Reply(
             text="".join(self.text),
             reasoning=tuple(self.reasoning),
-            calls=tuple(calls[:MAX_CALLS]),
+            calls=tuple(calls[:KEPT_CALLS]),
             finish=self.done.finish,
             usage=self.done.usage,
         )
@@ -61,7 +62,7 @@ class _Draft:
 def fold(events: Iterable[LLMEvent], emit: Callable[[LLMEvent], None], call_id: Callable[[int], str]) -> Reply:
     """Drain `events`, handing each on to `emit` as it comes.
 
-    `call_id` makes the id of the n-th call: providers repeat theirs, or leave them out. At most 32 calls are kept.
+    `call_id` makes the id of the n-th call: providers repeat theirs, or leave them out. At most 256 calls are kept.
     """
     draft = _Draft()
     for event in events:

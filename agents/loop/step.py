@@ -4,9 +4,10 @@ What must survive a crash is handed to the ledger, commit by commit:
 
     the answer is committed before any tool runs, with the intent of the first tool that reaches the world;
     each such tool's result is committed together with the intent of the next one;
+    tools that are marked for it run at the same time: their intents are in one commit, before the first of them begins;
     tools that change only our own database run inside the commit that records them.
 
-So a step of plain text, or of memory edits, is one commit, and a step with n outside calls is n + 1.
+So a step of plain text, or of memory edits, is one commit, and a step with n outside calls at most n + 1.
 """
 
 import json
@@ -22,10 +23,12 @@ from agents.loop.messages import Reply
 from agents.loop.ports import LLM, Abort
 from agents.loop.reply import fold
 from agents.loop.state import StepState, Tried
+from agents.loop.together import each, groups
 from tools.arguments import parse
 from tools.spec import ToolCall, ToolError, ToolReturn, ToolSpec
 
 MAX_ATTEMPTS = 3
+MAX_CALLS = 32  # of one answer
 
 INTERRUPTED = json.dumps(
     {
@@ -63,8 +66,8 @@ class Ledger(Protocol):
 
     def call_id(self, index: int) -> str: ...
 
-    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted | None) -> list[ToolReturn]:
-        """Record what is ready, and that `starting` is about to run. Gives the returns of what was ready."""
+    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Sequence[Admitted]) -> list[ToolReturn]:
+        """Record what is ready, and that `starting` are about to run. Gives the returns of what was ready."""
         ...
 
     def close(
@@ -80,7 +83,7 @@ class Ledger(Protocol):
 
 class Toolbox(Protocol):
     def run(self, admitted: Admitted, abort: Abort) -> ToolReturn:
-        """Run a tool that reaches outside. Errors of the tool are in the return."""
+        """Run a tool that reaches outside. Errors of the tool are in the return. Any thread may call it."""
         ...
 
 
@@ -91,23 +94,32 @@ def take_step(
     fresh = None if state.recorded else _ask(state, llm, ledger, emit, abort)
     reply = state.recorded or fresh
     assert reply is not None
-    admitted = {call.id: admit(call, state) for call in reply.calls if call.id not in state.returned}
+    admitted = {
+        call.id: admit(call, state) if index < MAX_CALLS else _one_too_many(call)
+        for index, call in enumerate(reply.calls)
+        if call.id not in state.returned
+    }
     if fresh and (waiting := [_waiting(item) for item in admitted.values() if _must_wait(item, state)]):
         return ledger.ask(fresh, waiting)
     refused = frozenset(call_id for call_id, item in admitted.items() if _is_refusal(item))
     done: list[ToolReturn] = []
     ready: list[Ready] = []
-    for item in admitted.values():
-        if isinstance(item, ToolReturn) or item.spec.effect == "state":
-            ready.append(item)
+    for group in groups(admitted.values(), _runs_beside_others):
+        starting = [item for item in group if isinstance(item, Admitted) and item.spec.effect != "state"]
+        if not starting:
+            ready += group
             continue
         if abort.reason is not None and (fresh or ready):
             # What is known is kept: another worker, or the end of the run, goes on from there.
-            ledger.commit(fresh, ready, None)
+            ledger.commit(fresh, ready, ())
         abort.check()
-        done += ledger.commit(fresh, ready, item)
-        fresh = None
-        ready = [toolbox.run(item, abort)]
+        done += ledger.commit(fresh, ready, starting)
+        fresh, missing = None, len(starting)
+        for come in each(lambda item: toolbox.run(item, abort), starting):
+            ready = list(come)
+            missing -= len(come)
+            if missing:
+                done += ledger.commit(None, ready, ())
     return ledger.close(
         fresh, ready, lambda last: decide(state, reply, _in_order(reply, state, [*done, *last]), refused)
     )
@@ -161,6 +173,14 @@ def _arguments(call: ToolCall, spec: ToolSpec, state: StepState, prefilled: dict
     given = parse(call.arguments, spec.parameters | {"properties": own | free, "required": needed})
     arguments = {name: value for name, value in given.items() if name not in added}
     return parse(json.dumps(arguments | prefilled), spec.parameters) if prefilled else arguments
+
+
+def _runs_beside_others(item: Ready) -> bool:
+    return isinstance(item, Admitted) and item.spec.parallel and item.spec.effect != "state"
+
+
+def _one_too_many(call: ToolCall) -> ToolReturn:
+    return _refuse(call, f"an answer may have {MAX_CALLS} calls, and this one comes after them. Call again later.")
 
 
 def _must_wait(item: Ready, state: StepState) -> bool:

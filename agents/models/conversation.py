@@ -14,6 +14,7 @@ class Conversation(models.Model):
     next_seq                    the number of the next message; numbers are never given twice
     context_from                what is in context: the system message (number 1), and all from this number on;
     summary_seq                 and between them the summary with this number, if what was there has been summarised
+    isolated_blocks             by the id of the agent's block, the block that stands in its place in this conversation
     """
 
     id = IdField("conv")
@@ -25,6 +26,7 @@ class Conversation(models.Model):
     model = SafeTextField(null=True, blank=True, help_text="Handle; none: the agent's")
     model_settings = SafeJSONField(null=True, blank=True)
     context_window_limit = models.PositiveIntegerField(null=True, blank=True)
+    isolated_blocks = SafeJSONField(default=dict, db_default={}, blank=True, editable=False)
     archived_at = models.DateTimeField(null=True, blank=True)
     hidden = models.BooleanField(default=False, db_default=False, help_text="left out of lists")
     last_message_at = models.DateTimeField(null=True, blank=True)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.fields import new_id
 from accounts.models import Organization, User
 from agents.creation import create_agent
-from agents.models import Agent, Conversation, Message, Run, Step, ToolAttempt
+from agents.models import Agent, Approval, Conversation, Message, Run, Step, ToolAttempt
 from agents.runs import Offer, accept
 from memory.models import Archive, Passage
 from tools.mcp.secrets import sealed
@@ -97,7 +97,8 @@ def talked(agent: Agent, text: str = "What is the time?") -> Run:
     call = {"id": "call_00", "name": "clock", "arguments": '{"zone": "UTC"}'}
     thought = [{"text": "I must look it up.", "signature": None, "redacted": None}]
     say(run, None, "user", {"content": text}, text)
-    say(run, step, "assistant", {"text": "", "reasoning": thought, "calls": [call]}, "")
+    calling = say(run, step, "assistant", {"text": "", "reasoning": thought, "calls": [call]}, "")
+    _approved(run, calling, {"tool_call_id": "call_00", "name": "clock", "arguments": text, "by_client": False})
     returned = {"call_id": "call_00", "name": "clock", "status": "success", "text": "It is noon.", "stdout": ["tick"]}
     say(run, step, "tool", returned, "It is noon.")
     say(run, None, "assistant", {"text": "Noon, dear.", "reasoning": [], "calls": []}, "Noon, dear.")
@@ -124,6 +125,21 @@ def talked(agent: Agent, text: str = "What is the time?") -> Run:
         completed_at=now + timedelta(seconds=192),
     )
     return run
+
+
+def _approved(run: Run, message: Message, call: dict[str, Any]) -> None:
+    now = timezone.now()
+    Approval.objects.create(
+        organization_id=run.organization_id,
+        agent_id=run.agent_id,
+        conversation_id=run.conversation_id,
+        message=message,
+        asked_by=run,
+        calls=[call],
+        answers=[{"type": "approval", "tool_call_id": call["tool_call_id"], "approve": True, "reason": None}],
+        deadline_at=now + timedelta(days=7),
+        answered_at=now,
+    )
 
 
 def ended(run: Run, status: str, **columns: Any) -> None:

@@ -15,12 +15,12 @@ from agents.llm.registry import context_window
 from agents.loading import load_state
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import Admitted
-from agents.models import Agent, Conversation, Message, Run, Step, ToolAttempt
+from agents.models import Agent, Approval, Conversation, Message, Run, Step, ToolAttempt
 from agents.runs import Offer, accept
 from agents.streaming import Wires
 from agents.toolbox import CommitTools
 from agents.turns import Turn
-from tests.agents.loop.doubles import Answer, Script, call
+from tests.agents.loop.doubles import Answer, Script, call, calls
 from tools import registry
 from tools.sandbox import Sandbox
 from workers.claims import claim
@@ -88,6 +88,15 @@ def advance(agent: Agent, *answers: Answer, abort: Abort | None = None) -> Scrip
     while len(script.asked) < len(answers):
         runs.advance(claimed(agent), Outfit(script), abort or Abort())
     return script
+
+
+def waits_for_leave(agent: Agent, name: str = "send_message", argument: str = "message") -> Approval:
+    """A call of the agent that waits for an answer; its tool is one that needs a person's leave from now on."""
+    rules = [rule for rule in agent.tool_rules if rule["tool_name"] != name]
+    Agent.objects.filter(id=agent.id).update(tool_rules=[*rules, {"type": "requires_approval", "tool_name": name}])
+    said(agent)
+    advance(agent, calls((name, {argument: "hi"})))
+    return Approval.objects.get(agent=agent, answered_at=None)
 
 
 def ledger(turn: Turn) -> StepLedger:

@@ -34,7 +34,8 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _every_delta_by_itself(monkeypatch):
-    monkeypatch.setattr(streaming, "COALESCE_SECONDS", 0)
+    monkeypatch.setattr(streaming, "TOKEN_SECONDS", 0)
+    monkeypatch.setattr(streaming, "UNHURRIED_SECONDS", 0)
 
 
 class Recorder:
@@ -43,7 +44,7 @@ class Recorder:
     def __init__(self):
         self.entries = []
 
-    def send(self, run_id, entries):
+    def send(self, run_id, entries, kept=True):
         self.entries += entries
 
 
@@ -245,7 +246,7 @@ async def test_the_returns_that_a_cancel_gives_open_calls_are_told(is_held):
         outfit = given.Outfit(Script())
         turn.committed = Publisher(outfit.wires, turn).committed
         answer = Reply(calls=(call("ring_bell", id=turn.call_id(0)),))
-        given.ledger(turn).commit(answer, [], given.admitted(turn, "ring_bell"))
+        given.ledger(turn).commit(answer, [], [given.admitted(turn, "ring_bell")])
         return run, turn, outfit.wires
 
     def stop(run, turn, wires):

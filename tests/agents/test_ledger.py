@@ -11,10 +11,12 @@ from agents.errors import Fenced, LLMError
 from agents.events import CLAIM
 from agents.loop.decision import Finished, Heartbeat
 from agents.loop.messages import Reply, Usage
+from agents.loop.step import INTERRUPTED
 from agents.models import Inbox, Message, Run, Step, ToolAttempt
 from memory.models import Block
 from tests.agents import given
 from tests.agents.loop.doubles import call, calls, says
+from tools.models import Tool
 from tools.spec import ToolReturn
 from workers.claims import claim
 
@@ -111,7 +113,7 @@ def test_getting_further_is_no_reason_to_be_given_up():
     run = given.said(agent)
     for _ in range(3):
         turn = given.claimed(agent, lease=0)
-    given.ledger(turn).commit(reply(turn, "ring_bell"), [], given.admitted(turn, "ring_bell"))
+    given.ledger(turn).commit(reply(turn, "ring_bell"), [], [given.admitted(turn, "ring_bell")])
     for _ in range(3):
         assert not given.claimed(agent, lease=0).run.is_terminal
     assert given.claimed(agent).run.is_terminal
@@ -153,9 +155,9 @@ def test_the_answer_plans_every_call_and_starts_the_first():
     turn = given.claimed(agent)
     book = given.ledger(turn)
     answer = reply(turn, "ring_bell", "set_lamp")
-    assert book.commit(answer, [], given.admitted(turn, "ring_bell")) == []
+    assert book.commit(answer, [], [given.admitted(turn, "ring_bell")]) == []
     assert given.tries(run) == [("ring_bell", 1, "started"), ("set_lamp", 1, "planned")]
-    book.commit(None, [returned(turn, "ring_bell")], given.admitted(turn, "set_lamp", 1))
+    book.commit(None, [returned(turn, "ring_bell")], [given.admitted(turn, "set_lamp", 1)])
     assert given.tries(run) == [("ring_bell", 1, "succeeded"), ("set_lamp", 1, "started")]
     book.close(None, [returned(turn, "set_lamp", index=1)], lambda done: Finished("end_turn"))
     assert given.tries(run) == [("ring_bell", 1, "succeeded"), ("set_lamp", 1, "succeeded")]
@@ -167,13 +169,53 @@ def test_the_answer_plans_every_call_and_starts_the_first():
     ]
 
 
+def test_the_intents_of_a_group_are_one_commit():
+    agent = given.agent("ring_bell", "set_lamp")
+    run = given.said(agent)
+    dead = given.claimed(agent, lease=0)
+    together = [given.admitted(dead, "ring_bell"), given.admitted(dead, "set_lamp", 1)]
+    given.ledger(dead).commit(reply(dead, "ring_bell", "set_lamp"), [], together)
+    assert given.tries(run) == [("ring_bell", 1, "started"), ("set_lamp", 1, "started")]
+    turn = given.claimed(agent)
+    interrupted = ToolReturn(turn.call_id(0), "ring_bell", "error", INTERRUPTED)
+    given.ledger(turn).commit(None, [interrupted], [given.admitted(turn, "set_lamp", 1, attempt=2)])
+    assert given.tries(run) == [
+        ("ring_bell", 1, "interrupted"),
+        ("set_lamp", 1, "interrupted"),
+        ("set_lamp", 2, "started"),
+    ]
+
+
+def test_tools_that_are_marked_for_it_run_at_the_same_time(tmp_path):
+    """Each waits until both have begun."""
+    agent = given.agent("meet")
+    Tool.objects.filter(name="meet").update(enable_parallel_execution=True)
+    run = given.said(agent)
+    asked = {"folder": str(tmp_path), "people": 2}
+    given.advance(agent, calls(("meet", asked), ("meet", asked)), says("Met"))
+    assert given.transcript(agent)[2:4] == ["tool: All 2 are here."] * 2
+    assert given.tries(run) == [("meet", 1, "succeeded")] * 2
+    assert Step.objects.get(no=1).tool_ns > 0
+
+
+def test_two_hundred_calls_are_all_answered():
+    agent = given.agent("core_memory_append")
+    run = given.said(agent)
+    asked = ("core_memory_append", {"label": "human", "content": "x"})
+    given.advance(agent, calls(*[asked] * 200), says("Well"))
+    assert given.ended(run)[0] == "completed"
+    assert Message.objects.filter(role="tool").count() == 200
+    assert Message.objects.filter(role="tool", content__status="success").count() == 32
+    assert Block.objects.get().value.count("x") == 32
+
+
 def test_a_further_try_is_a_row_of_its_own():
     agent = given.agent("set_lamp")
     run = given.said(agent)
     turn = given.claimed(agent, lease=0)
-    given.ledger(turn).commit(reply(turn, "set_lamp"), [], given.admitted(turn, "set_lamp"))
+    given.ledger(turn).commit(reply(turn, "set_lamp"), [], [given.admitted(turn, "set_lamp")])
     again = given.claimed(agent)
-    given.ledger(again).commit(None, [], given.admitted(again, "set_lamp", attempt=2))
+    given.ledger(again).commit(None, [], [given.admitted(again, "set_lamp", attempt=2)])
     assert given.tries(run) == [("set_lamp", 1, "interrupted"), ("set_lamp", 2, "started")]
 
 
@@ -227,7 +269,7 @@ def stale(agent):
 
 WRITES = {
     "an answer": lambda turn, book: book.close(reply(turn, text="hi"), [], lambda done: Finished("end_turn")),
-    "an intent": lambda turn, book: book.commit(reply(turn, "ring_bell"), [], given.admitted(turn, "ring_bell")),
+    "an intent": lambda turn, book: book.commit(reply(turn, "ring_bell"), [], [given.admitted(turn, "ring_bell")]),
     "memory": lambda turn, book: book.close(
         reply(turn, "core_memory_append"),
         [given.admitted(turn, "core_memory_append", label="human", content="x")],
@@ -301,7 +343,7 @@ def test_a_run_ends_once(unheard, end):
     agent = given.agent("ring_bell")
     run = given.said(agent)
     turn = given.claimed(agent)
-    given.ledger(turn).commit(reply(turn, "ring_bell"), [], given.admitted(turn, "ring_bell"))
+    given.ledger(turn).commit(reply(turn, "ring_bell"), [], [given.admitted(turn, "ring_bell")])
     end(turn)
     assert given.fresh(run).is_terminal
     assert len(given.transcript(agent)) == 3

@@ -429,8 +429,8 @@ def test_a_further_try_is_begun_once_though_nobody_heard_of_its_commit(monkeypat
     agent = given.agent("set_lamp")
     run = given.said(agent)
     first = given.claimed(agent, lease=0)
-    given.ledger(first).commit(reply(first, "set_lamp"), [], given.admitted(first, "set_lamp"))
+    given.ledger(first).commit(reply(first, "set_lamp"), [], [given.admitted(first, "set_lamp")])
     second = given.claimed(agent)
     monkeypatch.setattr(ledger, "settled", given.twice)
-    given.ledger(second).commit(None, [], given.admitted(second, "set_lamp", attempt=2))
+    given.ledger(second).commit(None, [], [given.admitted(second, "set_lamp", attempt=2)])
     assert given.tries(run) == [("set_lamp", 1, "interrupted"), ("set_lamp", 2, "started")]

@@ -272,7 +272,7 @@ def test_a_bell_that_may_have_been_rung_is_not_rung_again(tmp_path):
     agent = given.agent("ring_bell")
     run = given.said(agent)
     dead = given.claimed(agent, lease=0)
-    given.ledger(dead).commit(reply(dead, "ring_bell"), [], given.admitted(dead, "ring_bell"))
+    given.ledger(dead).commit(reply(dead, "ring_bell"), [], [given.admitted(dead, "ring_bell")])
     script = Script(says("I am not sure whether it rang"))
     for _ in range(2):
         runs.advance(given.claimed(agent), given.Outfit(script), Abort())
@@ -368,7 +368,7 @@ def test_a_run_whose_worker_died_is_cancelled_and_its_calls_are_paired(wires):
     run = given.said(agent)
     dead = given.claimed(agent, lease=0)
     answer = reply(dead, "ring_bell", "set_lamp")
-    given.ledger(dead).commit(answer, [], given.admitted(dead, "ring_bell"))
+    given.ledger(dead).commit(answer, [], [given.admitted(dead, "ring_bell")])
     assert cancel(run.id, wires).status == "cancelled"
     why = "The user cancelled the request, so this call was not completed."
     assert given.transcript(agent)[2:] == [f"tool: {why}"] * 2

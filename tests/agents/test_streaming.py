@@ -23,7 +23,7 @@ class Recorder:
     def __init__(self):
         self.batches = []
 
-    def send(self, run_id, entries):
+    def send(self, run_id, entries, kept=True):
         self.batches.append(entries)
 
     @property
@@ -31,8 +31,8 @@ class Recorder:
         return [entry for batch in self.batches for entry in batch]
 
 
-def publisher(options=None, again=False, **step):
-    run = Run(id="run-1", claims=1, options=options or {})
+def publisher(options=None, again=False, background=False, **step):
+    run = Run(id="run-1", claims=1, options=options or {}, background=background)
     made = Step(
         id="step-00000000-0000-4000-8000-000000000000", no=1, created_at=datetime(2026, 3, 1, tzinfo=UTC), **step
     )
@@ -43,7 +43,16 @@ def publisher(options=None, again=False, **step):
 @pytest.fixture
 def slow(monkeypatch):
     """Everything between two flushes is gathered."""
-    monkeypatch.setattr(streaming, "COALESCE_SECONDS", 3600)
+    monkeypatch.setattr(streaming, "UNHURRIED_SECONDS", 3600)
+
+
+@pytest.mark.parametrize(
+    ("options", "background", "batches"), [({}, False, 0), ({"stream_tokens": True}, False, 1), ({}, True, 1)]
+)
+def test_pieces_hurry_only_to_those_who_asked_for_them(options, background, batches):
+    made, wires = publisher(options, background=background)
+    made.emit(TextDelta("a"))
+    assert len(wires.batches) == batches
 
 
 def test_pieces_of_one_text_are_gathered(slow):

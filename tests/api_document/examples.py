@@ -36,6 +36,7 @@ BODIES: dict[str, Any] = {
     "agents.tools.run": {"args": {"on": True}},
     "agents.tools.update_approval": {"requires_approval": False},
     "agents.update": {"description": "walked", "timezone": "Europe/Rome", "metadata": {"a": 1}},
+    "approvals.answer": {"approve": False, "reason": "Not now."},
     "archives.create": {"name": "a", "description": "b"},
     "archives.passages.create": {"text": "x", "tags": ["t"]},
     "archives.passages.create_many": {"passages": [{"text": "x"}]},

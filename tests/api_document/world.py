@@ -19,7 +19,7 @@ class World:
         self.ids: dict[str, str] = {"label": "human", "tool_name": "set_lamp"}
         self.speaker = self.agent()  # whose runs end as they should, whatever is done to the other
         self.ids["agent_id"] = self.agent()
-        for name in ("block", "tool", "archive", "identity", "conversation", "mcp_server"):
+        for name in ("block", "tool", "archive", "identity", "conversation", "mcp_server", "approval"):
             self.ids[f"{name}_id"] = self.new(name)
         self.ids["run_id"] = self.new("run")
         self.ids["step_id"] = str(client.runs.steps.list(self.ids["run_id"]).items[0].id)
@@ -37,6 +37,13 @@ class World:
         self.client.agents.archives.attach(self.ids["archive_id"], agent_id=self.ids["agent_id"])
         return str(self.client.archives.passages.create(self.ids["archive_id"], text="It rains.").id)
 
+    def approval(self) -> str:
+        """A call that waits for somebody's leave."""
+        agent = self.server.agent("set_lamp", tool_rules=[{"type": "requires_approval", "tool_name": "set_lamp"}])
+        run = self.server.send(agent, turn(call("set_lamp", folder="x"), "!say Done."))
+        self.server.await_end(run)
+        return str(self.server.sql("SELECT id FROM agents_approval WHERE asked_by_id = %s", run)[0][0])
+
     def new(self, name: str) -> str:
         """The id of another one."""
         self.count += 1
@@ -51,6 +58,8 @@ class World:
         if name == "mcp_server":
             made = self.told("POST", "/v1/mcp-servers/", server_name=label, config=CONFIG)
             return str(made["id"])
+        if name == "approval":
+            return self.approval()
         makers = {
             "agent": self.agent,
             "block": lambda: client.blocks.create(label=label, value="x").id,
@@ -71,9 +80,9 @@ class World:
         return response.json()
 
     def ids_for(self, method: str, path: str) -> dict[str, str]:
-        """Ids for the variables of a path; what a DELETE names last is a thing made for it."""
+        """Ids for the variables of a path; what a DELETE or an answer names last is a thing made for it."""
         ids = {name: self.ids[name] for name in variables(path)}
-        if method == "DELETE":
+        if method == "DELETE" or (method == "POST" and path.endswith("{approval_id}")):
             last = variables(path)[-1]
             ids[last] = self.new(last.removesuffix("_id"))
         return ids

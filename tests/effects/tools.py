@@ -54,6 +54,21 @@ def set_lamp(context: ToolContext, folder: str) -> str:
     return "The lamp is on."
 
 
+@tool(effect="effect")
+def meet(context: ToolContext, folder: str, people: int) -> str:
+    """Wait at a place until so many are there.
+
+    Args:
+        folder: Where.
+        people: How many.
+    """
+    _note(folder, "begun", context)
+    until = time.monotonic() + 10
+    while len((Path(folder) / "begun").read_text().splitlines()) < people and time.monotonic() < until:
+        time.sleep(0.01)
+    return f"All {len((Path(folder) / 'begun').read_text().splitlines())} are here."
+
+
 @tool(effect="read")
 def repeat_text(text: str, times: int = 1) -> str:
     """Say a text, as often as wanted.

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import letta_client
 import pytest
 
 from agents.loop.step import INTERRUPTED
@@ -30,6 +31,21 @@ def test_a_restart_of_everything_while_it_waits(server: Server, waiting: str, fo
     answer = server.client().agents.messages.create(waiting, messages=YES)
     assert answer.stop_reason.stop_reason == "end_turn"
     assert len(lines(folder / "rung")) == 1
+
+
+def test_a_restart_a_cancel_and_a_late_answer(server: Server, waiting: str, folder: Path) -> None:
+    client = server.client()
+    [(id,)] = server.sql("SELECT id FROM agents_approval WHERE agent_id = %s", waiting)
+    server.workers.pop().kill()
+    server.add_worker()
+    client.agents.messages.cancel(waiting)
+    rows = "SELECT answers, answered_at FROM agents_approval WHERE id = %s"
+    before = server.sql(rows, id)
+    with pytest.raises(letta_client.ConflictError):
+        client.post(f"/v1/approvals/{id}", body={"approve": True}, cast_to=object)
+    assert client.agents.messages.create(waiting, input="hello").stop_reason.stop_reason == "end_turn"
+    assert server.sql(rows, id) == before
+    assert lines(folder / "rung") == []
 
 
 @pytest.mark.parametrize("point", ["c4", "c10", "c12", "c13"])

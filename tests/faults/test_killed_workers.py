@@ -56,6 +56,23 @@ def test_around_a_lamp(server: Server, folder: Path, point: str, times: int) -> 
     assert attempts(server, run) == ["interrupted", "succeeded"]
 
 
+@pytest.mark.parametrize("point", ["c8", "c10", "c12"])
+def test_around_bells_that_ring_together(server: Server, folder: Path, point: str) -> None:
+    """None of them is rung twice, and each is told of once."""
+    agent = server.agent("ring_bell")
+    server.connection.execute("UPDATE tools_tool SET enable_parallel_execution = true WHERE name = 'ring_bell'")
+    try:
+        run = dies_at(point, server, agent, turn("\n".join([call("ring_bell", folder=folder)] * 3), "!say done"))
+        server.await_end(run)
+    finally:
+        server.connection.execute("UPDATE tools_tool SET enable_parallel_execution = false WHERE name = 'ring_bell'")
+    told = server.transcript(agent)
+    assert (told[1], told[-1], len(told)) == ("assistant: [ring_bell, ring_bell, ring_bell]", "assistant: done", 6)
+    assert set(told[2:5]) <= {f"tool error: {INTERRUPTED}", "tool: The bell has rung."}
+    assert len(lines(folder / "rung")) == len(set(lines(folder / "rung"))) <= 3
+    assert set(attempts(server, run)) <= {"interrupted", "succeeded"}
+
+
 def test_inside_a_tool(server: Server, folder: Path) -> None:
     (folder / "wait").touch()
     agent = server.agent("ring_bell")

@@ -1,11 +1,15 @@
 """Calls that wait: for a person's approval, or for the client that is to run them."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import letta_client
 import pytest
 
+from cli.configuration import ROOT
 from tests.journeys.streams import joined
 from tests.live import Server, call, turn, wait_until
 
@@ -140,6 +144,55 @@ def test_cancelling_closes_what_waits(server: Server, careful: str, bell: Path) 
     assert server.transcript(careful)[-2:] == ["user: hello", "assistant: ok: hello"]
     with pytest.raises(letta_client.BadRequestError):
         client.agents.messages.create(careful, messages=verdict(request, True))
+
+
+def answered(server: Server, approval_id: str, **body: Any) -> Any:
+    return server.client().post(f"/v1/approvals/{approval_id}", body=body, cast_to=object)
+
+
+def approval_of(server: Server, agent: str) -> Any:
+    page: Any = server.client().get(f"/v1/approvals/?agent_id={agent}&pending=true", cast_to=object)
+    [found] = page
+    return found
+
+
+def test_somebody_else_approves(server: Server, careful: str, bell: Path) -> None:
+    ask(server, careful, bell)
+    run = answered(server, approval_of(server, careful)["id"], approve=True)
+    assert server.await_end(run["id"])["stop_reason"] == "end_turn"
+    assert (bell / "rung").read_text().count("\n") == 1
+
+
+def test_somebody_else_is_late(server: Server, careful: str, bell: Path) -> None:
+    """After a cancel an approval has no effect, and is told so."""
+    ask(server, careful, bell)
+    found = approval_of(server, careful)
+    server.client().agents.messages.cancel(careful)
+    with pytest.raises(letta_client.ConflictError, match="answered already, or cancelled") as refused:
+        answered(server, found["id"], approve=True)
+    assert refused.value.response.headers["x-should-retry"] == "false"
+    assert server.client().agents.messages.create(careful, input="hello").stop_reason.stop_reason == "end_turn"
+    assert not (bell / "begun").exists()
+
+
+def perdure(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PERDURE_URL": server.web.url, "PERDURE_API_KEY": server.key}
+    command = [sys.executable, "-m", "cli", "approvals", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+
+
+def test_by_command(server: Server, careful: str, bell: Path) -> None:
+    ask(server, careful, bell)
+    id = approval_of(server, careful)["id"]
+    listed = perdure(server, "list").stdout
+    assert id in listed
+    assert f'ring_bell {{"folder": "{bell}"}}' in listed
+    assert perdure(server, "deny", id, "--reason", "It is late.").stdout.startswith("Denied; run-")
+    wait_until(lambda: server.transcript(careful)[-1] == "assistant: Done.")
+    assert "User reason: It is late." in server.transcript(careful)[-2]
+    again = perdure(server, "approve", id)
+    assert (again.returncode, "answered already" in again.stderr) == (1, True)
+    assert id not in perdure(server, "list").stdout
 
 
 def test_a_message_that_had_been_queued_waits_until_the_answer(server: Server, careful: str, bell: Path) -> None:

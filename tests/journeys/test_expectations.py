@@ -155,3 +155,83 @@ def test_an_agent_is_made_whole_or_not_at_all(server: Server) -> None:
     with pytest.raises(letta_client.NotFoundError):
         client.agents.create(model="openai/fake-1", tool_ids=[absent], memory_blocks=[{"label": "a", "value": "b"}])
     assert client.get("/v1/agents/count", cast_to=int) == before
+
+
+def test_an_agent_is_deleted_with_all_that_is_its_own_and_no_shared_block(server: Server) -> None:
+    client = server.client()
+    shared = client.blocks.create(label="team", value="shared")
+    agent, other = (server.agent(block_ids=[shared.id]) for _ in range(2))
+    client.agents.messages.create(agent, input="hello")
+    client.agents.delete(agent)
+    with pytest.raises(letta_client.NotFoundError):
+        client.agents.retrieve(agent)
+    for table in ("agents_message", "agents_run", "agents_step", "agents_conversation"):
+        assert server.sql(f"SELECT count(*) FROM {table} WHERE agent_id = %s", agent) == [(0,)]
+    assert client.agents.blocks.retrieve("team", agent_id=other).value == "shared"
+
+
+def test_a_turn_that_did_not_fit_leaves_the_agent_as_it_was(server: Server) -> None:
+    client, agent = server.client(max_retries=0), server.agent(context_window_limit=3000)
+    client.agents.messages.create(agent, input="Small.")
+    server.llm.script(
+        match="Large.", status=400, repeat=0, body={"error": {"code": "context_length_exceeded", "message": "too long"}}
+    )
+    with pytest.raises(letta_client.APIStatusError):
+        client.agents.messages.create(agent, input="Large.")
+    ids = client.agents.retrieve(agent).message_ids or []
+    assert {client.messages.retrieve(id)[0].id for id in ids} == set(ids)
+    assert client.agents.messages.create(agent, input="Small again.").messages[-1].content == "ok: Small again."
+
+
+def test_a_turn_that_outlasts_its_lease_keeps_its_conversation(server: Server) -> None:
+    agent = server.agent()
+    slow = server.send(agent, "!sleep 3\n!say slow")  # the lease of these tests is 2 s
+    quick = server.send(agent, "quick")
+    assert [server.await_end(run)["status"] for run in (slow, quick)] == ["completed"] * 2
+    assert server.transcript(agent) == ["user: !sleep 3", "assistant: slow", "user: quick", "assistant: ok: quick"]
+    assert server.sql("SELECT sum(llm_failures), max(claims) FROM agents_step WHERE run_id = %s", slow) == [(0, 0)]
+
+
+def test_runs_that_nobody_waits_for_keep_the_clients_tools(server: Server) -> None:
+    client, agent = server.client(), server.agent()
+    look = {"name": "look", "description": "Look around.", "parameters": {"type": "object", "properties": {}}}
+    run = client.agents.messages.create_async(agent, input=turn("!call look {}"), client_tools=[look])
+    assert server.await_end(run.id)["stop_reason"] == "requires_approval"
+
+
+def test_a_run_that_ended_long_ago_is_streamed_to_its_end(server: Server) -> None:
+    client, agent = server.client(), server.agent()
+    run = server.send(agent, "hello")
+    server.await_end(run)
+    kinds = [event.message_type for event in client.runs.messages.stream(run, starting_after=0)]
+    assert kinds[-2:] == ["stop_reason", "usage_statistics"]
+
+
+def test_nobody_is_taken_at_their_word_for_who_they_are(server: Server) -> None:
+    stranger = server.client(key="nobody's", default_headers={"user_id": "user-1"})
+    with pytest.raises(letta_client.AuthenticationError) as refused:
+        stranger.agents.list()
+    assert "user-1" not in str(refused.value)
+
+
+def test_handles_do_not_depend_on_where_the_provider_is(server: Server) -> None:
+    handles = [model.handle for model in server.client().models.list()]
+    assert "openai/fake-1" in handles
+    assert not [handle for handle in handles if "proxy" in handle]
+
+
+def test_what_is_wrong_is_listed_with_its_place(server: Server) -> None:
+    with pytest.raises(letta_client.UnprocessableEntityError) as refused:
+        server.client().agents.create(model="openai/fake-1", timezone=["nowhere"])  # type: ignore[arg-type]
+    [problem] = refused.value.body["detail"]
+    assert (problem["loc"], set(problem)) == (["body", "timezone"], {"loc", "msg", "type"})
+
+
+def test_what_was_deleted_is_not_found(server: Server) -> None:
+    client = server.client()
+    source = 'def wave() -> str:\n    """Wave."""\n    return "hi"\n'
+    tool = client.tools.create(source_code=source)
+    client.tools.delete(tool.id)
+    for forgotten in (lambda: client.tools.retrieve(tool.id), lambda: client.tools.delete(tool.id)):
+        with pytest.raises(letta_client.NotFoundError):
+            forgotten()

@@ -627,6 +627,33 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "stderr": "[text]?",
         },
     ),
+    "WaitingCalls": (
+        "Tool calls that wait for an answer, or were answered.",
+        {
+            "id": "approval-id",
+            "status": "'pending' | 'answered'",
+            "agent_id": "agent-id",
+            "conversation_id": "conv-id? - null in the agent's own thread",
+            "message_id": "message-id - the message that has the calls",
+            "run_id": "run-id? - the run that has ended with them",
+            "calls": "[WaitingCall]",
+            "answers": "[ApprovalAnswer]? - null until then, and for good when the thread began anew before",
+            "answered_by_id": "text? - an API key, or a user of the admin",
+            "answered_by_run_id": "run-id? - the run that goes on with the answer",
+            "created_at": "time",
+            "deadline_at": "time - when they count as denied",
+            "answered_at": "time?",
+        },
+    ),
+    "WaitingCall": (
+        "A call that waits.",
+        {
+            "tool_call_id": "text",
+            "name": "text",
+            "arguments": "text - JSON",
+            "by_client": "bool - the client runs it: it cannot be approved, only returned or denied",
+        },
+    ),
     "Approval": (
         "Consent to a call, or refusal.",
         {"type": "'approval'", "tool_call_id": "text", "approve": "bool", "reason": "text?"},

@@ -11,7 +11,7 @@ from rest_framework.serializers import BaseSerializer
 from agents.api.agents import ORDERS, RELATIONS
 from agents.api.archives import ArchiveFields, PassageBatch, PassageFields
 from agents.api.conversations import ORDERS as CONVERSATION_ORDERS
-from agents.api.conversations import ConversationFields
+from agents.api.conversations import ConversationFields, NewConversation
 from agents.api.identities import IdentityFields, PropertyFields
 from agents.api.mcp_configs import McpServerChange, McpServerFields
 from agents.api.openapi.notation import Fields
@@ -65,6 +65,7 @@ TAGS = {
     "passages": "Search in all archives.",
     "identities": "Users and organizations outside of this server.",
     "runs": "What became of a request, while it is under way and afterwards.",
+    "approvals": "Tool calls that wait for a person's consent, or for the client that runs them.",
     "steps": "Each call of a model: what it cost, said and did.",
     "models": "What agents can think with.",
     "tags": "The tags that agents have.",
@@ -320,8 +321,8 @@ _OPERATIONS: dict[str, Operation] = {
         "Begin a conversation",
         "Conversation",
         query={"agent_id": "agent-id"},
-        body=ConversationFields,
-        errors=(400, 404, 501),
+        body=NewConversation,
+        errors=(400, 404),
         body_is_needed=False,
     ),
     "GET conversations/{conversation_id}": Operation(
@@ -627,6 +628,28 @@ _OPERATIONS: dict[str, Operation] = {
         streams="always",
         body_is_needed=False,
         description="From behind any of its events, while the run is under way and as long as it is kept.",
+    ),
+    "GET approvals": Operation(
+        "approvals.list",
+        "List tool calls that wait, or waited, for an answer",
+        "[WaitingCalls]",
+        query={
+            **_PAGE,
+            "agent_id?": "agent-id",
+            "conversation_id?": "text",
+            "pending?": "bool - only those that wait, or with false only those that do not",
+            "answered?": "bool - the opposite of `pending`",
+        },
+    ),
+    "GET approvals/{approval_id}": Operation("approvals.retrieve", "Retrieve calls that wait", "WaitingCalls"),
+    "POST approvals/{approval_id}": Operation(
+        "approvals.answer",
+        "Approve or deny calls that wait",
+        "Run",
+        body="ApprovalVerdict",
+        errors=(400, 409),
+        description="Answers at once, with the run that goes on with the answer, as a message of type `approval` "
+        "would start it.",
     ),
     "GET steps": Operation(
         "steps.list",

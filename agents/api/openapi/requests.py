@@ -98,6 +98,10 @@ BODIES: dict[str, tuple[str, Fields]] = {
             "otid?": "text?",
         },
     ),
+    "ApprovalVerdict": (
+        "An answer to calls that wait: one verdict on all of them, or an answer for each.",
+        {"approve?": "bool?", "reason?": "text?", "approvals?": "[AnswerInput]?"},
+    ),
     "ToolReturnCreate": (
         "What the client's own tools return. It comes by itself, with no other message.",
         {"type": "'tool_return'", "tool_returns": "[ReturnInput]", "otid?": "text?"},

@@ -75,9 +75,37 @@ def test_a_bad_field_is_told_with_its_place(acme, agent, field):
     assert problem["loc"] == ["body", field]
 
 
-def test_blocks_of_its_own_are_refused(acme, agent):
-    refused = acme.refused(501, "POST", f"conversations/?agent_id={agent}", {"isolated_block_labels": ["human"]})
-    assert "isolated_block_labels" in refused
+def test_a_block_of_its_own_is_edited_there_and_nowhere_else(acme):
+    blocks = [{"label": "human", "value": "Ann"}, {"label": "persona", "value": "Ada"}]
+    agent = acme.agent(tools=["memory_insert"], memory_blocks=blocks)
+    id = made(acme, agent["id"], isolated_block_labels=["human"])
+    [own] = acme.get(f"conversations/{id}")["isolated_block_ids"]
+    insertions = [{"label": "human", "new_string": "likes tea"}, {"label": "persona", "new_string": "is kind"}]
+    talked(acme, id, [calls(*[("memory_insert", insertion) for insertion in insertions]), says("Noted.")])
+    assert acme.get(f"blocks/{own}")["value"] == "Ann\nlikes tea"
+    there = acme.get(f"agents/{agent['id']}/context?conversation_id={id}")["core_memory"]
+    elsewhere = acme.get(f"agents/{agent['id']}/context")["core_memory"]
+    assert ("likes tea" in there, "is kind" in there) == (True, True)
+    assert ("likes tea" in elsewhere, "is kind" in elsewhere) == (False, True)
+
+
+def test_a_fork_has_copies_of_the_blocks_of_its_own(acme):
+    agent = acme.agent(memory_blocks=[{"label": "human", "value": "Ann"}])["id"]
+    id = made(acme, agent, isolated_block_labels=["human"])
+    [own] = acme.get(f"conversations/{id}")["isolated_block_ids"]
+    acme.patch(f"blocks/{own}", {"value": "Bob"})
+    forked = acme.post(f"conversations/{id}/fork", {})
+    [copy] = forked["isolated_block_ids"]
+    assert copy != own
+    assert acme.get(f"blocks/{copy}")["value"] == "Bob"
+    acme.told("DELETE", f"conversations/{id}")
+    acme.refused(404, "GET", f"blocks/{own}")
+    assert acme.get(f"blocks/{copy}")["value"] == "Bob"
+
+
+def test_a_block_of_its_own_needs_one_of_the_agent(acme, agent):
+    refused = acme.refused(400, "POST", f"conversations/?agent_id={agent}", {"isolated_block_labels": ["nothing"]})
+    assert "nothing" in refused
 
 
 def test_an_archived_one_leaves_the_list_and_comes_back(acme, agent):

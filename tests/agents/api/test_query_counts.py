@@ -51,6 +51,9 @@ COUNTS = {
     "runs/{run}/usage": 2,
     "runs/{run}/metrics": 3,
     "runs/{run}/trace": 2,
+    "approvals": 1,
+    "approvals/{approval}": 1,
+    "approvals?conversation_id={conversation}": 2,
     "steps": 1,
     "steps/{step}": 1,
     "steps/{step}/messages": 3,
@@ -100,6 +103,7 @@ class Filled:
         caller.patch(f"agents/{agent}/core-memory/blocks/attach/{block}")
         caller.patch(f"identities/{self.ids['identity']}", {"block_ids": [block]})
         caller.post("archives/", {"name": name})
+        given.waits_for_leave(Agent.objects.get(id=caller.agent(tools=[TOOL])["id"]), TOOL, "query")
         mcp_server(name, McpServer.objects.get(id=self.ids["mcp_server"]))
         caller.post(f"agents/{agent}/archival-memory", {"text": f"heron {name}"})
         conversation = caller.post(f"conversations/?agent_id={agent}")["id"]
@@ -139,12 +143,14 @@ def filled(acme: Caller, monkeypatch: pytest.MonkeyPatch) -> Filled:
     conversation = acme.post(f"conversations/?agent_id={agent['id']}")["id"]
     run = talk(conversation, calls((TOOL, {"query": "x"})), says("hi"))
     server = mcp_server("there", Agent.objects.get())
+    approval = given.waits_for_leave(Agent.objects.get(id=acme.agent(tools=["send_message"])["id"]))
     return Filled(
         acme,
         {
             "mcp_server": server.id,
             "mcp_tool": server.tools.get().id,
             "agent": agent["id"],
+            "approval": approval.id,
             "block": agent["blocks"][0]["id"],
             "tool": agent["tools"][0]["id"],
             "identity": identity,

@@ -74,6 +74,8 @@ METHODS = {
     "runs/{run}/stream": ("POST",),
     "runs/{run}/metrics": ("GET",),
     "runs/{run}/trace": ("GET",),
+    "approvals": ("GET",),
+    "approvals/{approval}": ("GET", "POST"),
     "steps": ("GET",),
     "steps/{step}": ("GET",),
     "steps/{step}/messages": ("GET",),
@@ -107,7 +109,7 @@ NOT_SERVED = (
 REQUESTS = [(method, path) for path, methods in METHODS.items() for method in methods]
 OF_ONE = [(method, path) for method, path in REQUESTS if "{" in path]
 
-KINDS = ("agent", "archive", "block", "identity", "mcp_server", "message", "passage", "run", "step", "tool")
+KINDS = ("agent", "approval", "archive", "block", "identity", "mcp_server", "message", "passage", "run", "step", "tool")
 
 BODY = {"input": "hello", "label": "human", "value": "x", "name": "x"}
 
@@ -121,8 +123,11 @@ def ids(acme):
     server = McpServer.objects.create(organization_id=owner, name="there", server_type="sse", url="https://mcp.example")
     remote = Tool.objects.create(organization_id=owner, name="far", tool_type="external_mcp", mcp_server=server)
     given.advance(given.Agent.objects.get(), says("hi"))
+    held = acme.agent(tools=["send_message"])
+    approval = given.waits_for_leave(given.Agent.objects.get(id=held["id"]))
     return {
         "agent": agent["id"],
+        "approval": approval.id,
         "block": agent["blocks"][0]["id"],
         "tool": agent["tools"][0]["id"],
         "conversation": acme.post(f"conversations/?agent_id={agent['id']}")["id"],

@@ -98,11 +98,11 @@ class MemoryLedger:
     def call_id(self, index: int) -> str:
         return f"call_{self.step}_{index}"
 
-    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Admitted | None) -> list[ToolReturn]:
+    def commit(self, reply: Reply | None, ready: Sequence[Ready], starting: Sequence[Admitted]) -> list[ToolReturn]:
         returns = self._record(reply, ready)
-        if starting:
-            self.started[starting.call.id] = starting.attempt
-        self._line(reply, returns, f"start {starting.call.name}" if starting else "stop")
+        self.started |= {item.call.id: item.attempt for item in starting}
+        names = ", ".join(item.call.name for item in starting)
+        self._line(reply, returns, f"start {names}" if names else "stop")
         return returns
 
     def close(

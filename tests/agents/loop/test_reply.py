@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from agents.errors import LLMError
 from agents.loop.events import CallDelta, CallStart, Done, ReasoningDelta, ReasoningEnd, TextDelta
 from agents.loop.messages import Reasoning, Usage
-from agents.loop.reply import MAX_CALLS, fold
+from agents.loop.reply import KEPT_CALLS, fold
 
 
 def folded(*events):
@@ -48,9 +48,9 @@ def test_a_fragment_without_a_beginning_is_a_call_without_a_name():
     assert folded(CallDelta(0, "{}"), Done()).calls[0].name == ""
 
 
-def test_at_most_32_calls_are_kept():
-    reply = folded(*(CallStart(index, "look") for index in range(200)), Done())
-    assert len(reply.calls) == MAX_CALLS == 32
+def test_at_most_256_calls_are_kept():
+    reply = folded(*(CallStart(index, "look") for index in range(300)), Done())
+    assert len(reply.calls) == KEPT_CALLS == 256
 
 
 def test_thoughts_that_end_and_one_that_does_not():

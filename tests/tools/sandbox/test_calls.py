@@ -351,12 +351,18 @@ def test_a_fork_of_the_server_has_a_zygote_of_its_own(own_sandbox: Sandbox) -> N
 
 
 def _session(pid: int) -> set[int]:
-    """The zygote, its children and theirs."""
+    """The zygote, its children and theirs. Those that end while they are listed are left out."""
     found = {pid}
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found |= _session(int(child))
+    for child in _children(pid):
+        found |= _session(child)
     return found
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _lives(pid: int) -> bool:

@@ -1,0 +1,30 @@
+"""`./perdure approvals`: tool calls that wait for consent, and the answer to them."""
+
+import urllib.parse
+from typing import Any
+
+from cli.screen import printable, shortened
+from cli.server import server
+
+LONGEST = 300
+
+
+def listed() -> None:
+    waiting = server().get("/v1/approvals/", pending="true", order="asc", limit="200")
+    for approval in waiting:
+        print(f"{approval['id']}  of {approval['agent_id']}, until {approval['deadline_at']}")
+        for call in approval["calls"]:
+            print(f"    {_line(call)}")
+    if not waiting:
+        print("Nothing waits for an answer.")
+
+
+def answered(id: str, *, approve: bool, reason: str | None = None) -> None:
+    path = f"/v1/approvals/{urllib.parse.quote(id, safe='')}"
+    run = server().post(path, {"approve": approve, "reason": reason}, seconds=30)
+    print(f"{'Approved' if approve else 'Denied'}; {run['id']} goes on with it.")
+
+
+def _line(call: dict[str, Any]) -> str:
+    by_client = " (the client runs it)" if call["by_client"] else ""
+    return f"{printable(call['name'])} {shortened(printable(call['arguments']), LONGEST)}{by_client}"
