@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import Error, connection, transaction
 
 from agents.faultpoints import faultpoint
@@ -61,8 +62,9 @@ class Sweeper(threading.Thread):
     def _sweep(self) -> None:
         """A full batch means that there may be more."""
         answer_overdue()
-        for tool_id in overdue():
-            build_packages(tool_id)
+        if settings.ALLOW_TOOL_PACKAGES:
+            for tool_id in overdue():
+                build_packages(tool_id)
         found = [""] * BATCH
         while len(found) == BATCH:
             found = due(self._interval)
