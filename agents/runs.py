@@ -21,14 +21,14 @@ from agents.compacting import compact
 from agents.errors import BadRequest, Cancelled, Fenced, LLMError, PendingApproval
 from agents.events import CLAIM, closing_entries, durable_events
 from agents.faultpoints import faultpoint
-from agents.hints import hint
+from agents.hints import call_back, hint
 from agents.ledger import StepLedger
 from agents.loading import load_state
 from agents.loop.decision import Finished
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import take_step
-from agents.models import TERMINAL, Approval, Conversation, Run
+from agents.models import TERMINAL, Approval, Callback, Conversation, Run
 from agents.retry import settled
 from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
@@ -165,6 +165,8 @@ def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
         **answered,
     )
     insert([run])
+    if url := offer.options.get("callback_url"):
+        Callback.objects.create(run=run, organization_id=run.organization_id, url=url, next_at=timezone.now())
     return run
 
 
@@ -232,6 +234,8 @@ def advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
         log.info("%s %s (%s)", turn.run.id, turn.run.status, turn.run.stop_reason)
     if turn.ready:
         hint(turn.conversation.id)
+    if turn.run.is_terminal and turn.run.options.get("callback_url"):
+        call_back(turn.run.id)
 
 
 def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:

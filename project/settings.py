@@ -137,6 +137,11 @@ MCP_PRIVATE_HOSTS = list(env.hosts("PERDURE_MCP_PRIVATE_HOSTS"))
 WEB_PRIVATE_HOSTS = list(env.hosts("PERDURE_WEB_PRIVATE_HOSTS"))
 SEARCH_SETTINGS = {name: value for name in SEARCH_VARIABLES if (value := env.secret(name))}
 
+# Callbacks: docs/callbacks.md -----------------------------------------------------------------------------------------
+
+CALLBACK_SECRET = env.secret("PERDURE_CALLBACK_SECRET")
+CALLBACK_PRIVATE_HOSTS = list(env.hosts("PERDURE_CALLBACK_PRIVATE_HOSTS"))
+
 # Django ---------------------------------------------------------------------------------------------------------------
 
 PERDURE_APPS = list(env.words("PERDURE_APPS"))

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import Error, connection, transaction
 
+from agents import callbacks
 from agents.faultpoints import faultpoint
-from agents.hints import build_packages
+from agents.hints import build_packages, call_back
 from agents.runs import answer_overdue
 from tools.packages import overdue
 
@@ -65,6 +66,8 @@ class Sweeper(threading.Thread):
         if settings.ALLOW_TOOL_PACKAGES:
             for tool_id in overdue():
                 build_packages(tool_id)
+        for run_id in callbacks.due():
+            call_back(run_id)
         found = [""] * BATCH
         while len(found) == BATCH:
             found = due(self._interval)
