@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import Error, connection, transaction
 
 from agents import callbacks
@@ -63,8 +64,9 @@ class Sweeper(threading.Thread):
     def _sweep(self) -> None:
         """A full batch means that there may be more."""
         answer_overdue()
-        for tool_id in overdue():
-            build_packages(tool_id)
+        if settings.ALLOW_TOOL_PACKAGES:
+            for tool_id in overdue():
+                build_packages(tool_id)
         for run_id in callbacks.due():
             call_back(run_id)
         found = [""] * BATCH
