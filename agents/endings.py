@@ -10,6 +10,7 @@ from agents.errors import LLMError
 from agents.events import closing_entries
 from agents.faultpoints import faultpoint
 from agents.loop.decision import Finished
+from agents.mail import wake
 from agents.models import TERMINAL, Message, Run, Step, ToolAttempt
 from agents.retry import settled
 from agents.rows import return_row
@@ -121,6 +122,8 @@ def end(
         setattr(turn.run, name, value)
     turn.closing = closing_entries(turn.run)  # here, where there is a connection already
     # One that brought an answer has overtaken those before it.
+    if woken := wake(turn.run):
+        turn.also_ready.append(woken)
     turn.ready = execute(_PASS_ON, [turn.run.seq, turn.run.approval_id is not None, turn.conversation.id])[0]
     return paired
 

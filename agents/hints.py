@@ -16,6 +16,7 @@ RUN_TOOL = "workers.run_tool"
 EMBED = "workers.embed"
 MAKE_VECTORS = "workers.make_vectors"
 BUILD_PACKAGES = "workers.build_packages"
+CALL_BACK = "workers.call_back"
 PAUSE = 5.0
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,11 @@ def want_vectors() -> None:
 def build_packages(tool_id: str) -> None:
     """Have some worker install what a tool asks for. Never raises: a hint that is lost is given again by the sweep."""
     _sent(BUILD_PACKAGES, tool_id)
+
+
+def call_back(run_id: str) -> None:
+    """Have some worker tell the run's URL of its end. Never raises: the sweep gives a lost hint again."""
+    _sent(CALL_BACK, run_id)
 
 
 def _sent(task: str, *arguments: str) -> bool:

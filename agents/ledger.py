@@ -9,7 +9,7 @@ from django.db.models import Exists, F, Q
 from django.utils import timezone
 
 from accounts.fields import new_id
-from agents import approvals
+from agents import approvals, mail
 from agents.endings import end
 from agents.faultpoints import faultpoint
 from agents.loop.decision import Decision, Finished, Heartbeat
@@ -36,7 +36,8 @@ FAILED_STOP_REASONS = {
 }
 
 _TAKE_HEAD = """
-UPDATE agents_run SET status = 'running', claims = claims + 1, started_at = COALESCE(started_at, clock_timestamp())
+UPDATE agents_run SET status = 'running', waits = FALSE, claims = claims + 1,
+       started_at = COALESCE(started_at, clock_timestamp())
  WHERE id = (SELECT id FROM agents_run
               WHERE conversation_id = %s AND NOT (status IN ('completed', 'failed', 'cancelled'))
                 AND (approval_id IS NOT NULL OR NOT EXISTS (
@@ -132,6 +133,14 @@ class StateCalls(Protocol):
         ...
 
 
+class _NothingSent(Exception):
+    """No message of the calls could be sent; `refused` says why."""
+
+    def __init__(self, refused: list[ToolReturn]):
+        super().__init__()
+        self.refused = refused
+
+
 @dataclass(slots=True)
 class StepLedger:
     """agents.loop.step.Ledger over the rows of one turn. `state_calls` is asked anew by every try at a commit."""
@@ -155,6 +164,14 @@ class StepLedger:
         assert decision is not None
         return decision
 
+    def post(self, reply: Reply | None, ready: Sequence[Ready], asking: Sequence[Admitted]) -> list[ToolReturn]:
+        try:
+            self._write(reply, ready, asking=asking)
+        except _NothingSent as nothing:
+            return nothing.refused
+        faultpoint("c13")
+        return []
+
     def ask(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
         _, decision = self._write(reply, [], waiting=waiting, conclude=lambda _: Finished("requires_approval"))
         faultpoint("c13")
@@ -168,6 +185,7 @@ class StepLedger:
         *,
         waiting: Sequence[Waiting] = (),
         starting: Sequence[Admitted] = (),
+        asking: Sequence[Admitted] = (),
         conclude: Callable[[list[ToolReturn]], Decision] | None = None,
     ) -> tuple[list[ToolReturn], Decision | None]:
         turn, ids = self.turn, [self.turn.answer_id] if reply else []
@@ -182,13 +200,14 @@ class StepLedger:
                 calls = self.state_calls()
                 returns = [item if isinstance(item, ToolReturn) else calls.run(item) for item in ready]
                 calls.save()
+                sent = self._sent(calls, asking)
                 rows = self._rows(reply, returns, ids, seq, waiting)
                 insert(rows)
                 self._save_prompt()
                 if waiting:
                     approvals.ask(turn, rows[0], waiting)
                 else:
-                    self._save_attempts(reply, ready, returns, starting)
+                    self._save_attempts(reply, ready, returns, [*starting, *sent])
                 decision = conclude(returns) if conclude else None
                 if decision:
                     rows += self._nudge(decision)
@@ -197,6 +216,8 @@ class StepLedger:
                     set_columns(turn.step, self._answered(reply))
                 else:
                     set_columns(turn.step, {"claims": 0})
+                if sent:
+                    mail.wait(turn)
                 return rows, returns, decision
 
         rows, returns, decision = settled(work)
@@ -206,6 +227,14 @@ class StepLedger:
         faultpoint("c15")
         turn.committed(rows, turn.run if isinstance(decision, Finished) else None)
         return returns, decision
+
+    def _sent(self, calls: StateCalls, asking: Sequence[Admitted]) -> list[Admitted]:
+        """Those whose messages could be sent; when none could, nothing of this commit is kept."""
+        outcomes = [(item, calls.run(item)) for item in asking]
+        sent = [item for item, outcome in outcomes if outcome.status == "success"]
+        if asking and not sent:
+            raise _NothingSent([outcome for _, outcome in outcomes])
+        return sent
 
     def _read_back(
         self, ids: list[str], conclude: Callable[[list[ToolReturn]], Decision] | None

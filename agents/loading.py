@@ -19,13 +19,14 @@ from agents.loop.messages import Reply, Usage
 from agents.loop.ports import ModelSettings
 from agents.loop.state import MAX_STEPS, StepState, Tried
 from agents.loop.style import Style, style_for
+from agents.mail import replies
 from agents.models import Agent, Conversation, Message, Step, ToolAttempt
 from agents.rows import INPUT, said, tool_return
 from agents.turns import Turn, row_of
 from memory.core import BlockText
 from memory.models import Passage
 from tools import registry
-from tools.spec import ToolSpec
+from tools.spec import ToolCall, ToolReturn, ToolSpec
 
 DEFAULT_THINKING = 4_096
 """Tokens for thoughts, where a client asks for them and does not say how many."""
@@ -306,9 +307,16 @@ def _recorded(turn: Turn, rows: list[Row]) -> dict[str, Any]:
     return {
         "recorded": Reply(answer.content, answer.reasoning, answer.calls, step.finish or "stop", usage),
         "returned": {returned.call_id: returned for returned in returns},
-        "tried": _tried(step),
-        "answers": approvals.outcomes(turn.answers, answer.calls) if turn.answers else {},
+        "tried": (tried := _tried(step)),
+        "answers": (approvals.outcomes(turn.answers, answer.calls) if turn.answers else {})
+        | _replies(turn, answer.calls, tried),
     }
+
+
+def _replies(turn: Turn, calls: Iterable[ToolCall], tried: dict[str, Tried]) -> dict[str, ToolReturn]:
+    """What other agents replied to calls of this step. Only one that was begun can have been sent."""
+    begun = [call for call in calls if call.id in tried and tried[call.id].unfinished]
+    return replies(turn, begun) if begun else {}
 
 
 def _tried(step: Step) -> dict[str, Tried]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
-from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
@@ -21,14 +20,16 @@ from agents.compacting import compact
 from agents.errors import BadRequest, Cancelled, Fenced, LLMError, PendingApproval
 from agents.events import CLAIM, closing_entries, durable_events
 from agents.faultpoints import faultpoint
-from agents.hints import hint
+from agents.hints import call_back, hint
+from agents.intake import take_number
 from agents.ledger import StepLedger
 from agents.loading import load_state
 from agents.loop.decision import Finished
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import take_step
-from agents.models import TERMINAL, Approval, Conversation, Run
+from agents.mail import wake
+from agents.models import TERMINAL, Approval, Callback, Conversation, Run
 from agents.retry import settled
 from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
@@ -43,18 +44,6 @@ MAX_EMPTY = 3
 MAX_RETRY_AFTER = 900.0
 MAX_BACKOFF = 60.0
 CLIENT_RETRY_WINDOW = timedelta(minutes=10)
-
-
-# Locks the inbox, so that runs are numbered in the order in which they are accepted. The deadline is by the database's
-# clock, as is whatever it will be compared with.
-_TAKE_NUMBER = """
-UPDATE agents_inbox SET next_run_seq = next_run_seq + 1, hinted_at = clock_timestamp(),
-       ready_at = COALESCE(ready_at, clock_timestamp())
- WHERE conversation_id = %s
-RETURNING next_run_seq - 1, clock_timestamp() + make_interval(secs => %s),
-          (SELECT message_id FROM agents_approval AS asked
-            WHERE asked.conversation_id = agents_inbox.conversation_id AND answered_at IS NULL)
-"""
 
 
 # Accepting ------------------------------------------------------------------------------------------------------------
@@ -144,9 +133,7 @@ def _existing(conversation: Conversation, offer: Offer, fingerprint: str) -> Run
 
 
 def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
-    with connection.cursor() as cursor:
-        cursor.execute(_TAKE_NUMBER, [conversation.id, settings.RUN_DEADLINE_SECONDS])
-        seq, deadline_at, asked = cursor.fetchone()
+    seq, deadline_at, asked = take_number(conversation.id)
     if asked and not offer.answers:
         raise PendingApproval(asked)
     answered = _answered(conversation, offer) if offer.answers else {"input": offer.messages, "options": offer.options}
@@ -166,6 +153,8 @@ def _insert(conversation: Conversation, offer: Offer, fingerprint: str) -> Run:
         **answered,
     )
     insert([run])
+    if url := offer.options.get("callback_url"):
+        Callback.objects.create(run=run, organization_id=run.organization_id, url=url, next_at=timezone.now())
     return run
 
 
@@ -233,8 +222,10 @@ def advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
         return
     if turn.run.is_terminal:
         log.info("%s %s (%s)", turn.run.id, turn.run.status, turn.run.stop_reason)
-    if turn.ready:
-        hint(turn.conversation.id)
+    for place in [*turn.also_ready, *([turn.conversation.id] if turn.ready else [])]:
+        hint(place)
+    if turn.run.is_terminal and turn.run.options.get("callback_url"):
+        call_back(turn.run.id)
 
 
 def _advance(turn: Turn, outfit: Outfit, abort: Abort) -> None:
@@ -355,6 +346,8 @@ def cancel(run_id: str, wires: Wires) -> Run:
     Redis at once, or with the next renewal of its lease.
     """
 
+    woken: list[str] = []
+
     def work(again: bool) -> tuple[Run, bool]:
         with transaction.atomic():
             place = Run.objects.values_list("conversation_id", flat=True).get(id=run_id)
@@ -364,22 +357,28 @@ def cancel(run_id: str, wires: Wires) -> Run:
                 return run, False
             run.cancel_requested_at = timezone.now()
             run.save(update_fields=["cancel_requested_at"])
-            return run, _cancelled_here(run, conversation)
+            return run, _cancelled_here(run, conversation, woken)
 
     run, ended = settled(work)
     if ended:
         announce_end(wires, run)
-        hint(run.conversation_id)
+        for conversation_id in (run.conversation_id, *woken):
+            hint(conversation_id)
     elif not run.is_terminal:
         wires.tell_cancel(run.id)
     return run
 
 
-def _cancelled_here(run: Run, conversation: Conversation) -> bool:
-    """End the run, if no worker has it. Inside the transaction that has locked the conversation."""
+def _cancelled_here(run: Run, conversation: Conversation, woken: list[str]) -> bool:
+    """End the run, if no worker has it. Inside the transaction that has locked the conversation.
+
+    woken  further conversations that have work now
+    """
     before = Run.objects.filter(conversation_id=conversation.id, seq__lt=run.seq).exclude(status__in=TERMINAL)
     if run.approval_id is None and (before.exists() or pending(conversation)):
         _end_unstarted(run)
+        if asker := wake(run):
+            woken.append(asker)
         return True
     held = conversation.lease_until is not None and conversation.lease_until > timezone.now()
     if held:
@@ -391,6 +390,7 @@ def _cancelled_here(run: Run, conversation: Conversation) -> bool:
     if turn is not None:
         for name in ("status", "stop_reason", "final_event_seq", "completed_at", "claims"):
             setattr(run, name, getattr(turn.run, name))
+        woken += turn.also_ready
     return True
 
 

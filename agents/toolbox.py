@@ -2,10 +2,11 @@
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.sealing import unseal
@@ -15,6 +16,7 @@ from agents.faultpoints import faultpoint
 from agents.loading import block_texts
 from agents.loop.ports import Abort
 from agents.loop.step import Admitted
+from agents.mail import Post
 from agents.models import Agent, AgentArchive, AgentBlock, Message
 from agents.turns import Turn
 from memory.archival import Archival, Embed
@@ -73,12 +75,14 @@ class CommitTools:
 
     def _locked(self) -> CoreMemory:
         """The blocks as they are now, in the order of their ids, so that two commits never wait for each other."""
-        attached = Block.objects.filter(agentblock__agent_id=self._agent.id)
-        blocks = attached.select_for_update(no_key=True, of=("self",)).order_by("id")
+        copies = self._turn.conversation.isolated_blocks
+        attached = AgentBlock.objects.filter(agent_id=self._agent.id).exclude(block_id__in=list(copies))
+        seen = Q(id__in=attached.values("block_id")) | Q(id__in=list(copies.values()))
+        blocks = Block.objects.select_for_update(no_key=True).filter(seen).order_by("id")
         self._blocks = {block.label: block for block in blocks}
-        return CoreMemory(
-            block_texts([vars(block) for block in self._blocks.values()]), self._is_shared, self._is_taken
-        )
+        texts = block_texts([vars(block) for block in self._blocks.values()])
+        texts = [replace(text, is_copy=self._blocks[text.label].id in copies.values()) for text in texts]
+        return CoreMemory(texts, self._is_shared, self._is_taken)
 
     def _is_taken(self, label: str) -> bool:
         # Of two conversations that make a block at once, the second waits here, and sees that of the first.
@@ -173,6 +177,7 @@ def _run(
         effect_key=f"{turn.run.id}:{turn.step.id}:{admitted.call.id}",
         core=core,
         archival=Archival(agent.organization_id, agent.archive_ids, lambda: default_archive(agent), embed),
+        mail=Post(turn, agent, admitted.call.id),
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
         now=timezone.now(),
         sandbox=sandbox,

@@ -74,6 +74,7 @@ class Turn:
     first_token_ns: int | None = None
     tool_ns: int = 0
     ready: bool = False
+    also_ready: list[str] = field(default_factory=list)  # further conversations that have work through this turn
     _numbers: int = 0
 
     def number(self, count: int = 1) -> int:

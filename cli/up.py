@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 
@@ -34,6 +35,12 @@ from project.embedded.supervisor import Program, Supervisor, completed, last_lin
 DEMO_MODEL = "demo/scripted"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PACE = 0.2
+TIER_SECONDS = 5.0
+TIERS = {
+    "T3": "locked in namespaces, Landlock and a filter of system calls",
+    "T2": "locked in Landlock and a filter of system calls, without namespaces",
+    "T1": "this machine can only limit them, not lock them in: those that you write are refused",
+}
 
 console = Console(highlight=False, markup=False, soft_wrap=True)
 
@@ -68,7 +75,7 @@ def serve(chosen: Configuration) -> None:
         prepared = prepare(chosen.home, environment)
         start(supervisor, chosen, environment)
         wait_for_health(chosen, supervisor, backing)
-        greet(chosen, prepared)
+        greet(chosen, prepared, tier_of(chosen, supervisor, backing))
         watch(supervisor, backing)
 
 
@@ -159,14 +166,29 @@ def wait_for_health(chosen: Configuration, supervisor: Supervisor, backing: Back
 
 
 def healthy(url: str) -> bool:
+    return health(url) is not None
+
+
+def health(url: str) -> dict[str, Any] | None:
+    """What the web process says of itself; None as long as it says nothing."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=2)
     try:
         connection.request("GET", "/v1/health/")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
+        response = connection.getresponse()
+        told: dict[str, Any] = json.load(response)
+        return told if response.status == 200 else None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
     finally:
         connection.close()
+
+
+def tier_of(chosen: Configuration, supervisor: Supervisor, backing: Backing) -> str | None:
+    """How the worker locks tools in, if it says so within a few seconds."""
+    until = time.monotonic() + TIER_SECONDS
+    while not (tier := (health(chosen.url) or {}).get("sandbox")) and time.monotonic() < until:
+        tick(supervisor, backing)
+    return tier
 
 
 def watch(supervisor: Supervisor, backing: Backing) -> None:
@@ -180,20 +202,22 @@ def tick(supervisor: Supervisor, backing: Backing) -> None:
     time.sleep(PACE)
 
 
-def greet(chosen: Configuration, prepared: Prepared) -> None:
+def greet(chosen: Configuration, prepared: Prepared, tier: str | None) -> None:
     say("")
     say(f"Perdure runs at {chosen.url} (Ctrl-C stops it).")
-    for name, meaning in facts(chosen, prepared).items():
+    for name, meaning in facts(chosen, prepared, tier).items():
         say(f"  {name:<8} {meaning}")
     say("")
 
 
-def facts(chosen: Configuration, prepared: Prepared) -> dict[str, str]:
+def facts(chosen: Configuration, prepared: Prepared, tier: str | None) -> dict[str, str]:
     lines = {"API key": f"in {near(chosen.home / API_KEY)}"}
     if (chosen.home / ADMIN_PASSWORD).exists():
         lines["Admin"] = f"{chosen.url}/admin/ as admin, password in {near(chosen.home / ADMIN_PASSWORD)}"
     if prepared.model:
         lines["Model"] = model_line(prepared.model)
+    if tier in TIERS:
+        lines["Tools"] = f"{TIERS[tier]} ({tier}, docs/sandbox.md)"
     lines["Next"] = "./perdure chat, in another terminal"
     return lines
 

@@ -31,7 +31,8 @@ class BlockEditError(Exception):
 class BlockText:
     """What the model sees of a block. `limit` counts characters of `value`.
 
-    was  its label before the edits, by which whoever has the rows knows it; None: the edits have made it
+    is_copy  it stands for a block of the agent's in one conversation alone: there it is edited, and nothing else
+    was      its label before the edits, by which whoever has the rows knows it; None: the edits have made it
     """
 
     label: str
@@ -39,6 +40,7 @@ class BlockText:
     limit: int = DEFAULT_LIMIT
     description: str | None = None
     read_only: bool = False
+    is_copy: bool = False
     was: str | None = None
 
 
@@ -105,10 +107,10 @@ class CoreMemory:
 
     def delete(self, path: str) -> None:
         """The agent has it no longer. What becomes of the block itself is for whoever has the rows to say."""
-        del self._blocks[self._editable(path).label]
+        del self._blocks[self._movable(path).label]
 
     def rename(self, path: str, new_path: str) -> None:
-        block = self._editable(path)
+        block = self._movable(path)
         label = self._free(new_path)
         if block.was is not None and self._is_shared(block.was):
             raise BlockEditError(
@@ -172,6 +174,15 @@ class CoreMemory:
             raise BlockEditError(f"There is no memory block {label!r}. Use one of these labels: {labels}.")
         if block.read_only:
             raise BlockEditError(f"Block {label!r} is read-only. Keep what you learnt in another block.")
+        return block
+
+    def _movable(self, path: str) -> BlockText:
+        block = self._editable(path)
+        if block.is_copy:
+            raise BlockEditError(
+                f"Block {block.label!r} is this conversation's own copy: "
+                "it can be edited here, but neither deleted nor renamed."
+            )
         return block
 
     def _free(self, path: str) -> str:

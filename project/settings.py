@@ -114,6 +114,7 @@ LEASE_SECONDS = env.seconds("PERDURE_LEASE", 30)
 SWEEP_SECONDS = env.seconds("PERDURE_SWEEP", 5)
 TOOL_SECONDS = env.seconds("PERDURE_TOOL_TIMEOUT", 60)
 ALLOW_UNSAFE_TOOLS = env.flag("PERDURE_ALLOW_UNSAFE_TOOLS", False)
+REPLY_SECONDS = env.seconds("PERDURE_REPLY_DEADLINE", 900)
 ALLOW_TOOL_PACKAGES = env.flag("PERDURE_TOOL_PACKAGES", False)
 TOOL_PACKAGE_INDEX = env.secret("PERDURE_TOOL_PACKAGE_INDEX")
 TOOL_PACKAGE_STORE = HOME / "packages"
@@ -143,6 +144,11 @@ MCP_PRIVATE_HOSTS = list(env.hosts("PERDURE_MCP_PRIVATE_HOSTS"))
 
 WEB_PRIVATE_HOSTS = list(env.hosts("PERDURE_WEB_PRIVATE_HOSTS"))
 SEARCH_SETTINGS = {name: value for name in SEARCH_VARIABLES if (value := env.secret(name))}
+
+# Callbacks: docs/callbacks.md -----------------------------------------------------------------------------------------
+
+CALLBACK_SECRET = env.secret("PERDURE_CALLBACK_SECRET")
+CALLBACK_PRIVATE_HOSTS = list(env.hosts("PERDURE_CALLBACK_PRIVATE_HOSTS"))
 
 # Django ---------------------------------------------------------------------------------------------------------------
 

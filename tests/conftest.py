@@ -7,6 +7,7 @@ import pytest
 from tests import invariants
 from tests.fakellm import FakeLLM
 from tests.live import Server
+from tests.live.callees import Callee
 from tests.live.processes import free_port
 from tests.tools.mcp.processes import GOOD, started
 from tools.sandbox import Level, detect
@@ -52,9 +53,19 @@ def mcp_url(tmp_path_factory: pytest.TempPathFactory, mcp_port: int) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, llm: FakeLLM, mcp_port: int) -> Iterator[Server]:
+def callee() -> Iterator[Callee]:
+    with Callee() as called:
+        yield called
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, llm: FakeLLM, mcp_port: int, callee: Callee) -> Iterator[Server]:
     """One for all journeys: what breaks a process has a server of its own. Its rows are checked at the end."""
-    reachable = {"PERDURE_MCP_PRIVATE_HOSTS": f"127.0.0.1:{mcp_port}"}
+    reachable = {
+        "PERDURE_MCP_PRIVATE_HOSTS": f"127.0.0.1:{mcp_port}",
+        "PERDURE_CALLBACK_PRIVATE_HOSTS": f"127.0.0.1:{callee.port}",
+        "PERDURE_CALLBACK_SECRET": callee.secret,
+    }
     with Server(tmp_path_factory.mktemp("server"), llm, workers=2, **reachable) as running:
         yield running
         invariants.check(running.connection)

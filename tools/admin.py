@@ -21,11 +21,11 @@ class ToolAdmin(OfOrganization, admin.ModelAdmin):
     search_fields = ("name", "description", "id__exact")
     ordering = ("name",)
     readonly_fields = (
-        *("id", "name", "tool_type", "description", "schema", "installed", "created_at", "updated_at"),
+        *("id", "name", "tool_type", "description", "schema", "source", "installed", "created_at", "updated_at"),
         *("packages", "package_state", "package_error"),
     )
     fieldsets = (
-        (None, {"fields": ("name", "tool_type", "description", "installed", "schema")}),
+        (None, {"fields": ("name", "tool_type", "description", "installed", "schema", "source")}),
         ("Packages", {"fields": ("packages", "package_state", "package_error")}),
         ("Use", {"fields": ("return_char_limit", "enable_parallel_execution", "tags")}),
         ("Row", {"fields": ("organization", "id", "created_at", "updated_at")}),
@@ -47,6 +47,10 @@ class ToolAdmin(OfOrganization, admin.ModelAdmin):
     @admin.display(boolean=True, description="installed")
     def installed(self, tool: Tool) -> bool:
         return registry.find(tool.name) is not None
+
+    @admin.display(description="source code")
+    def source(self, tool: Tool) -> str:
+        return format_html("<pre>{}</pre>", tool.source_code) if tool.source_code else "none: it is not run in the jail"
 
     @admin.display(description="JSON schema")
     def schema(self, tool: Tool) -> str:

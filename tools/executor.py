@@ -3,11 +3,12 @@
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import InterfaceError, OperationalError, transaction
 
@@ -21,7 +22,20 @@ from tools.spec import Status, ToolCall, ToolError, ToolReturn
 
 TOLD_TO_MODEL = (ToolError, BlockEditError, SearchError, PassageTooLong)
 
+IN_COMMIT = ("state", "ask")
+"""The effects of tools that run inside a transaction of ours."""
+
 _SERVER_PATHS = (str(Path(__file__).resolve().parent.parent), sys.prefix, sys.base_prefix)
+
+
+class Mail(Protocol):
+    """Messages to other agents of the organization. Each raises ToolError where one cannot be sent."""
+
+    def send(self, message: str, agent_id: str) -> None: ...
+
+    def ask(self, message: str, agent_id: str) -> None: ...
+
+    def ask_tagged(self, message: str, match_all: Sequence[str], match_some: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,7 @@ class ToolContext:
     core: CoreMemory
     archival: Archival
     messages: Any
+    mail: Mail
     now: datetime
     sandbox: Runner | None = None
     abort: Abort | None = None
@@ -55,7 +70,7 @@ def run(
 
     return_chars  how much of the return the model is given, where it is not as the tool itself says
 
-    Raises only what a "state" tool gets from a database that is away: then the step has to run again.
+    Raises only what a tool inside a transaction gets from a database that is away: then the step has to run again.
     """
     before, limit = context.core.blocks, return_chars or registered.spec.return_chars
     try:
@@ -65,7 +80,7 @@ def run(
         return returned(call, "error", str(error), limit)
     except Exception as error:
         context.core.restore(before)
-        if registered.spec.effect == "state" and isinstance(error, OperationalError | InterfaceError):
+        if registered.spec.effect in IN_COMMIT and isinstance(error, OperationalError | InterfaceError):
             raise
         text = f"Error executing function {call.name}: {type(error).__name__}: {error}"
         return returned(call, "error", _without_paths(text), limit, stderr=_traceback(error))
@@ -73,7 +88,7 @@ def run(
 
 def _called(registered: RegisteredTool, arguments: dict[str, Any], context: ToolContext) -> Any:
     # A savepoint, because after a failed statement the transaction that records the result could not go on.
-    with transaction.atomic() if registered.spec.effect == "state" else nullcontext():
+    with transaction.atomic() if registered.spec.effect in IN_COMMIT else nullcontext():
         if registered.takes_context:
             return registered.function(context, **arguments)
         return registered.function(**arguments)

@@ -74,6 +74,7 @@ class Tool(models.Model):
         CORE = "letta_core"
         MEMORY = "letta_memory_core"
         SLEEPTIME = "letta_sleeptime_core"
+        MULTI_AGENT = "letta_multi_agent_core"
         BUILTIN = "letta_builtin"
         MCP = "external_mcp"
 

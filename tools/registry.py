@@ -10,7 +10,9 @@ from typing import Any, Literal, TypeVar
 from tools.schema import schema_from_source
 from tools.spec import Effect, ToolSpec
 
-ToolType = Literal["custom", "letta_core", "letta_memory_core", "letta_sleeptime_core", "letta_builtin"]
+ToolType = Literal[
+    "custom", "letta_core", "letta_memory_core", "letta_sleeptime_core", "letta_multi_agent_core", "letta_builtin"
+]
 
 BUILTIN_MODULES = (
     "tools.builtin.messaging",
@@ -19,6 +21,7 @@ BUILTIN_MODULES = (
     "tools.builtin.recall",
     "tools.builtin.web",
     "tools.builtin.code",
+    "tools.builtin.agents",
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,7 +65,7 @@ def tool(
 ) -> Callable[[F], F]:
     """Register the function under its own name; its signature and docstring are what the model is shown.
 
-    effect      what it may do to the world (tools/spec.py tells the three kinds)
+    effect      what it may do to the world (tools/spec.py tells the kinds)
     parallel    whether calls of it may run at the same time as others of the same answer
     why_absent  says what this server lacks for it, in a sentence; None: nothing
     """

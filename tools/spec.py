@@ -3,13 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Effect = Literal["state", "read", "effect", "client"]
+Effect = Literal["state", "read", "effect", "client", "ask"]
 """How a tool may be run.
 
 state   it changes our own database only: runs inside the transaction that records its result, so exactly once
 read    it changes nothing: runs outside any transaction and may be repeated
 effect  it reaches the world: the intent is committed before it runs, and it is not repeated unless it is idempotent
 client  it is the client's own: the run ends and asks for its return, with which another run goes on
+ask     it asks other agents: the commit of its intent sends the message, the run waits without a worker, and what they
+        reply is its return
 """
 
 Status = Literal["success", "error"]

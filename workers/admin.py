@@ -14,7 +14,18 @@ ALIVE = timedelta(seconds=30)
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("name", "alive", "host", "pid", "turns", "slots", "version", "started_at", "heartbeat_at")
+    list_display = (
+        "name",
+        "alive",
+        "host",
+        "pid",
+        "turns",
+        "slots",
+        "sandbox",
+        "version",
+        "started_at",
+        "heartbeat_at",
+    )
     search_fields = ("name", "host")
     ordering = ("-heartbeat_at",)
     fields = list_display

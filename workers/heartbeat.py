@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 TICK = 0.5
 
 _SHOW = """
-INSERT INTO workers_worker (name, host, pid, version, slots, turns, started_at, heartbeat_at)
-VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp())
+INSERT INTO workers_worker (name, host, pid, version, slots, sandbox, turns, started_at, heartbeat_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp())
     ON CONFLICT (name) DO UPDATE SET turns = EXCLUDED.turns, heartbeat_at = EXCLUDED.heartbeat_at
 """
 
@@ -32,6 +32,7 @@ class Heartbeat(threading.Thread):
     def __init__(self, holds: Holds):
         super().__init__(name="heartbeat", daemon=True)
         self._holds = holds
+        self.sandbox = ""  # told with the worker's row
         self._connection: psycopg.Connection | None = None
         self._ended = threading.Event()
 
@@ -75,7 +76,7 @@ class Heartbeat(threading.Thread):
     def _show(self) -> None:
         name = self._holds.owner
         slots, turns = settings.WORKER_SLOTS, len(self._holds)
-        self._execute(_SHOW, [name, socket.gethostname(), os.getpid(), settings.VERSION, slots, turns])
+        self._execute(_SHOW, [name, socket.gethostname(), os.getpid(), settings.VERSION, slots, self.sandbox, turns])
 
     def _watch(self) -> None:
         now = time.monotonic()

@@ -10,6 +10,9 @@ class Worker(models.Model):
     version = models.TextField(default="")
     slots = models.PositiveIntegerField(default=0)
     turns = models.PositiveIntegerField(default=0, help_text="conversations held at the last heartbeat")
+    sandbox = models.TextField(
+        default="", db_default="", help_text="how tools are locked in there, and what is missing for more"
+    )
     started_at = models.DateTimeField(auto_now_add=True)
     heartbeat_at = models.DateTimeField(auto_now=True)
 

@@ -5,10 +5,13 @@ import random
 import threading
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import Error, connection, transaction
 
+from agents import callbacks
 from agents.faultpoints import faultpoint
-from agents.hints import build_packages
+from agents.hints import build_packages, call_back
+from agents.mail import FORGOTTEN
 from agents.runs import answer_overdue
 from tools.packages import overdue
 
@@ -61,8 +64,11 @@ class Sweeper(threading.Thread):
     def _sweep(self) -> None:
         """A full batch means that there may be more."""
         answer_overdue()
-        for tool_id in overdue():
-            build_packages(tool_id)
+        if settings.ALLOW_TOOL_PACKAGES:
+            for tool_id in overdue():
+                build_packages(tool_id)
+        for run_id in callbacks.due():
+            call_back(run_id)
         found = [""] * BATCH
         while len(found) == BATCH:
             found = due(self._interval)
@@ -78,5 +84,6 @@ def due(patience: float) -> list[str]:
     """Conversations with work that no worker has, longest waiting first; each is given out once in `patience` s."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LATE, [BATCH])
+        cursor.execute(FORGOTTEN)
         cursor.execute(SWEEP, [patience, BATCH])
         return [row[0] for row in cursor.fetchall()]

@@ -101,7 +101,8 @@ class WorkerProcess:
 
     def start(self) -> None:
         hints.on_failure = self.take_up
-        log.info("Tools are locked in at %s", self.outfit.sandbox.tier)
+        self._heartbeat.sandbox = str(self.outfit.sandbox.tier)
+        log.info("Tools are locked in at %s", self._heartbeat.sandbox)
         self._heartbeat.start()
         self._sweeper.start()
         self.vector_maker.start()

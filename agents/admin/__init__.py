@@ -2,15 +2,19 @@
 
 from agents.admin.agent import AgentAdmin
 from agents.admin.approval import ApprovalAdmin
+from agents.admin.callback import CallbackAdmin
 from agents.admin.conversation import ConversationAdmin
 from agents.admin.ledger import MessageAdmin, RunAdmin, StepAdmin, ToolAttemptAdmin
+from agents.admin.tool import UsedToolAdmin
 
 __all__ = [
     "AgentAdmin",
     "ApprovalAdmin",
+    "CallbackAdmin",
     "ConversationAdmin",
     "MessageAdmin",
     "RunAdmin",
     "StepAdmin",
     "ToolAttemptAdmin",
+    "UsedToolAdmin",
 ]

@@ -150,7 +150,13 @@ class RunAdmin(LedgerAdmin):
         ),
         (
             "Work",
-            {"fields": (("steps_done", "tokens", "claims"), ("not_before", "deadline_at", "cancel_requested_at"))},
+            {
+                "fields": (
+                    ("steps_done", "tokens", "claims"),
+                    ("not_before", "deadline_at", "cancel_requested_at"),
+                    ("asked_by", "waits"),
+                )
+            },
         ),
         (
             "Row",

@@ -13,6 +13,7 @@ from agents.api.answers import answers_of, client_tools_of, is_answer
 from agents.api.requests import refuse
 from agents.errors import InvalidRequest, invalid
 from agents.runs import Offer
+from tools.guard import check_url
 
 ROLES = ("user", "system", "assistant")
 MAX_MESSAGES = 100
@@ -32,6 +33,7 @@ OPTIONS = (
     "override_system",
     "include_compaction_messages",
     "stream_tokens",
+    "callback_url",
 )
 
 _TYPES: dict[str, tuple[type, str]] = {
@@ -43,6 +45,7 @@ _TYPES: dict[str, tuple[type, str]] = {
     "include_return_message_types": (list, "a list of strings"),
     "override_model": (str, "a string"),
     "override_system": (str, "a string"),
+    "callback_url": (str, "a string"),
     "streaming": (bool, "true or false"),
     "stream_tokens": (bool, "true or false"),
     "background": (bool, "true or false"),
@@ -78,6 +81,8 @@ def offer_of_body(
     refuse(body, *NOT_SERVED)
     answers = answers_of(body)
     messages, otids = answered_messages(body) if answers else messages_of(body)
+    if body.get("callback_url") is not None:
+        _check_callback(body["callback_url"])
     options = {name: body[name] for name in OPTIONS if body.get(name) is not None}
     if body.get("client_tools"):
         options["client_tools"] = client_tools_of(body["client_tools"])
@@ -210,6 +215,13 @@ def _check_types(body: Mapping[str, Any]) -> None:
         )
     if problems:
         raise InvalidRequest(problems)
+
+
+def _check_callback(url: str) -> None:
+    try:
+        check_url(url)
+    except ValueError as error:
+        raise invalid(["body", "callback_url"], str(error), "url_parsing") from None
 
 
 def _key(given: str | None, otids: list[str]) -> str | None:

@@ -28,7 +28,7 @@ _STATUSES: dict[str, dict[str, Any]] = {
 class Runs(ApiView):
     def get(self, request: Request) -> HttpResponse:
         query = request.query_params
-        rows = owned(self.principal(request), Run).select_related("conversation").defer("input")
+        rows = owned(self.principal(request), Run).select_related("conversation", "callback").defer("input")
         rows, key = self._of_conversation(_filtered(rows, request), request)
         return answer([run_shape(run, run.conversation.is_default) for run in page(rows, query, key=key, limit=100)])
 

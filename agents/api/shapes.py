@@ -358,6 +358,7 @@ def run_shape(run: Run, is_default: bool) -> Shape:
     # Between its steps a run is queued in the database, but for the client it has been running since its first claim.
     status = "running" if run.claims and run.status == Run.Status.QUEUED else _RUN_STATUS.get(run.status, run.status)
     finished = run.completed_at
+    callback = getattr(run, "callback", None) if options.get("callback_url") else None
     return {
         "id": run.id,
         "status": status,
@@ -376,10 +377,10 @@ def run_shape(run: Run, is_default: bool) -> Shape:
             "include_return_message_types": options.get("include_return_message_types"),
         },
         "stop_reason": run.stop_reason,
-        "callback_url": None,
-        "callback_sent_at": None,
-        "callback_status_code": None,
-        "callback_error": None,
+        "callback_url": options.get("callback_url"),
+        "callback_sent_at": moment(callback.sent_at) if callback else None,
+        "callback_status_code": callback.status_code if callback else None,
+        "callback_error": callback.error if callback else None,
         "ttft_ns": None,
         "total_duration_ns": int((finished - run.created_at).total_seconds() * 1e9) if finished else None,
     }

@@ -31,8 +31,8 @@ from agents.api import (
     tools,
     traces,
 )
+from agents.api.health import Health
 from agents.api.vectors import with_vectors
-from agents.api.views import Health
 
 AGENT, BLOCK, TOOL, RUN = (rf"(?P<{kind}_id>[^/]+)" for kind in ("agent", "block", "tool", "run"))
 ARCHIVE, PASSAGE, MESSAGE, STEP = (rf"(?P<{kind}_id>[^/]+)" for kind in ("archive", "passage", "message", "step"))

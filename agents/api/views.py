@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,13 +34,3 @@ def answer(body: Any, status: int = 200) -> HttpResponse:
     if status == 204:
         return Response(status=status)
     return JsonResponse(None, safe=False, status=status) if body is None else Response(body, status=status)
-
-
-class Health(APIView):
-    """`{version, status}`, for anybody."""
-
-    authentication_classes: list[type] = []
-    permission_classes: list[type] = []
-
-    def get(self, request: Request) -> HttpResponse:
-        return Response({"version": settings.VERSION, "status": "ok"})

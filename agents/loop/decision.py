@@ -30,7 +30,12 @@ class Finished:
     error_message: str | None = None
 
 
-Decision = Heartbeat | Finished
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Other agents were asked. The run waits for their replies, and then this step goes on."""
+
+
+Decision = Heartbeat | Finished | Asked
 
 
 def decide(state: StepState, reply: Reply, returns: Sequence[ToolReturn], refused: frozenset[str]) -> Decision:

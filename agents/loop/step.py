@@ -5,7 +5,8 @@ What must survive a crash is handed to the ledger, commit by commit:
     the answer is committed before any tool runs, with the intent of the first tool that reaches the world;
     each such tool's result is committed together with the intent of the next one;
     tools that are marked for it run at the same time: their intents are in one commit, before the first of them begins;
-    tools that change only our own database run inside the commit that records them.
+    tools that change only our own database run inside the commit that records them;
+    messages to other agents are sent by the last commit before the run waits for the replies.
 
 So a step of plain text, or of memory edits, is one commit, and a step with n outside calls at most n + 1.
 """
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 
 from agents.errors import LLMError
 from agents.loop.context import build_request, one_at_a_time
-from agents.loop.decision import REFUSAL, Decision, decide
+from agents.loop.decision import REFUSAL, Asked, Decision, decide
 from agents.loop.events import LLMEvent
 from agents.loop.messages import Reply
 from agents.loop.ports import LLM, Abort
@@ -76,6 +77,13 @@ class Ledger(Protocol):
         """Record what is ready, and what `conclude` makes of its returns."""
         ...
 
+    def post(self, reply: Reply | None, ready: Sequence[Ready], asking: Sequence[Admitted]) -> list[ToolReturn]:
+        """Record what is ready, send what `asking` have to say to other agents, and let the run wait for the replies.
+
+        Where nothing can be sent, nothing is recorded, and the returns say why.
+        """
+        ...
+
     def ask(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
         """Record the answer, and that nothing of it runs before these calls are answered. The run ends."""
         ...
@@ -104,7 +112,9 @@ def take_step(
     refused = frozenset(call_id for call_id, item in admitted.items() if _is_refusal(item))
     done: list[ToolReturn] = []
     ready: list[Ready] = []
-    for group in groups(admitted.values(), _runs_beside_others):
+    asking = [item for item in admitted.values() if isinstance(item, Admitted) and item.spec.effect == "ask"]
+    others = [item for item in admitted.values() if item not in asking]
+    for group in groups(others, _runs_beside_others):
         starting = [item for item in group if isinstance(item, Admitted) and item.spec.effect != "state"]
         if not starting:
             ready += group
@@ -120,6 +130,13 @@ def take_step(
             missing -= len(come)
             if missing:
                 done += ledger.commit(None, ready, ())
+    if asking:
+        # Last, so that everything else has its return when the run begins to wait.
+        abort.check()
+        refused_sends = ledger.post(fresh, ready, asking)
+        if not refused_sends:
+            return Asked()
+        ready += refused_sends
     return ledger.close(
         fresh, ready, lambda last: decide(state, reply, _in_order(reply, state, [*done, *last]), refused)
     )

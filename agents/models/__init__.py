@@ -2,6 +2,7 @@
 
 from agents.models.agent import Agent, AgentArchive, AgentBlock, AgentTool
 from agents.models.approval import Approval
+from agents.models.callback import Callback
 from agents.models.conversation import Conversation, Inbox
 from agents.models.identity import AgentIdentity, BlockIdentity, Identity
 from agents.models.listing import ModelListing
@@ -17,6 +18,7 @@ __all__ = [
     "AgentTool",
     "Approval",
     "BlockIdentity",
+    "Callback",
     "Conversation",
     "Identity",
     "Inbox",

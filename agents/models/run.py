@@ -51,6 +51,18 @@ class Run(models.Model):
         related_name="answered_by_run",
         help_text="what its input answers: such a run goes before all others",
     )
+    asked_by = models.ForeignKey(
+        "agents.Run",
+        models.SET_NULL,
+        null=True,
+        related_name="asked",
+        db_index=False,  # run_asked serves
+        help_text="whose call has sent its message, where that was another agent's",
+    )
+    asked_by_call = models.CharField(max_length=64, null=True)
+    is_awaited = models.BooleanField(default=False, db_default=False, help_text="`asked_by` waits for its end")
+    waits = models.BooleanField(default=False, db_default=False, help_text="for the end of runs that it has asked for")
+    depth = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="how many askers stand before it")
     deadline_at = models.DateTimeField()
     cancel_requested_at = models.DateTimeField(null=True)
     stop_reason = models.CharField(max_length=48, null=True)
@@ -75,6 +87,8 @@ class Run(models.Model):
             models.Index(fields=["organization", "-created_at", "id"], name="run_newest"),
             models.Index(fields=["agent", "-created_at", "id"], name="run_of_agent_newest"),
             models.Index(fields=["deadline_at"], condition=~Q(status__in=TERMINAL), name="run_deadline"),
+            models.Index(fields=["asked_by"], condition=Q(asked_by__isnull=False), name="run_asked"),
+            models.Index(fields=["conversation"], condition=Q(waits=True), name="run_waits"),
         ]
 
     def __str__(self) -> str:
@@ -169,6 +183,7 @@ class ToolAttempt(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["step", "call_index", "attempt"], name="attempt_once")]
+        indexes = [models.Index(fields=["organization", "name", "-id"], name="attempt_of_tool")]
 
     def __str__(self) -> str:
         return f"{self.name} #{self.attempt}"

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.fields import new_id
 from accounts.models import Organization, User
 from agents.creation import create_agent
-from agents.models import Agent, Approval, Conversation, Message, Run, Step, ToolAttempt
+from agents.models import Agent, Approval, Callback, Conversation, Message, Run, Step, ToolAttempt
 from agents.runs import Offer, accept
 from memory.models import Archive, Passage
 from tools.mcp.secrets import sealed
@@ -124,6 +124,7 @@ def talked(agent: Agent, text: str = "What is the time?") -> Run:
         started_at=now,
         completed_at=now + timedelta(seconds=192),
     )
+    Callback.objects.create(organization_id=run.organization_id, run=run, url="https://example.org/", sent_at=now)
     return run
 
 

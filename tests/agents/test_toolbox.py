@@ -3,13 +3,17 @@
 import pytest
 from django.db import transaction
 
+from agents import runs
 from agents.creation import attach_blocks, create_block, create_conversation
 from agents.loading import agent_with_belongings
+from agents.loop.ports import Abort
 from agents.models import Agent, AgentBlock, Message
+from agents.runs import accept
 from agents.toolbox import CommitTools
 from memory.models import Block
 from tests.agents import given
-from tests.agents.loop.doubles import calls, says
+from tests.agents.loop.doubles import Script, calls, says
+from workers.claims import claim
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,7 +123,7 @@ def test_a_conversation_sees_the_block_that_another_made_meanwhile() -> None:
     create_conversation(agent)
     given.said(agent)
     turn = given.claimed(agent)
-    tools = CommitTools(turn, agent_with_belongings(agent.id))
+    tools = CommitTools(turn, agent_with_belongings(given.place(agent)))
     append = given.admitted(turn, "core_memory_append", label="human", content="x")
     create = given.admitted(turn, "memory", command="create", path="plans", file_text="mine")
     with transaction.atomic():
@@ -128,6 +132,25 @@ def test_a_conversation_sees_the_block_that_another_made_meanwhile() -> None:
         assert "'plans' already" in tools.run(create).text
         tools.save()
     assert blocks(agent)["plans"] == "theirs"
+
+
+def test_a_conversations_own_copy_is_edited_there_and_neither_deleted_nor_renamed() -> None:
+    agent = given.agent("memory", human="tea")
+    place = create_conversation(agent, isolated=["human"])
+    accept(place, given.offer())
+    asked = [
+        ("memory", {"command": "delete", "path": "human"}),
+        ("memory", {"command": "rename", "path": "human", "new_path": "user"}),
+        ("memory", {"command": "insert", "path": "human", "insert_text": "milk"}),
+        ("memory", {"command": "create", "path": "plans", "file_text": "rest"}),
+    ]
+    turn = claim(place.id, "worker-1", given.LONG)
+    assert turn is not None
+    runs.advance(turn, given.Outfit(Script(calls(*asked))), Abort())
+    returns = Message.objects.filter(conversation=place, role="tool").order_by("seq").values_list("text", flat=True)
+    assert ["own copy" in text for text in returns] == [True, True, False, False]
+    assert blocks(agent) == {"human": "tea", "plans": "rest"}
+    assert Block.objects.get(id__in=place.isolated_blocks.values()).value == "tea\nmilk"
 
 
 def test_an_agent_that_keeps_memory_ends_its_turn_when_it_has_finished() -> None:

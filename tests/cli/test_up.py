@@ -121,7 +121,7 @@ def test_a_server_is_used_stopped_and_started_again(start: Callable[..., Server]
     server = start().greeted()
     order = ["Starting Valkey", "Starting Postgres", "Migrating", "Starting the worker", f"runs at {server.url}"]
     assert [server.output.index(word) for word in order] == sorted(server.output.index(word) for word in order)
-    for word in ("api-key", "admin-password", DEMO_MODEL, "OPENAI_API_KEY", "./perdure chat"):
+    for word in ("api-key", "admin-password", DEMO_MODEL, "OPENAI_API_KEY", "docs/sandbox.md", "./perdure chat"):
         assert word in server.output
     for name in ("api-key", "admin-password", "secret-key", "run.json"):
         assert (server.home / name).stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""Tools with an effect that can be counted, and that can be made to wait."""
+"""The tools of a Django app: some count their effects, some can be made to wait, some use the database."""
 
 import os
 import signal
@@ -8,8 +8,10 @@ from pathlib import Path
 
 from django.utils import timezone
 
+from memory.models import Archive
 from tools.executor import ToolContext
 from tools.registry import tool
+from tools.spec import ToolError
 
 
 def _note(folder: str, word: str, context: ToolContext) -> None:
@@ -76,6 +78,26 @@ def repeat_text(text: str, times: int = 1) -> str:
         times: How often.
     """
     return text * times
+
+
+@tool(effect="state")
+def open_archive(context: ToolContext, name: str) -> str:
+    """Open an archive for the organization.
+
+    Args:
+        name: What it is called. One of the name "broken" fails after it was opened.
+    """
+    archive = Archive.objects.create(organization_id=context.organization_id, name=name)
+    if name == "broken":
+        raise ToolError("It cannot be called that.")
+    return str(archive.id)
+
+
+@tool(effect="read", idempotent=True)
+def list_archives(context: ToolContext) -> list[str]:
+    """List the organization's archives."""
+    archives = Archive.objects.filter(organization_id=context.organization_id)
+    return list(archives.order_by("name").values_list("name", flat=True))
 
 
 @tool(effect="effect")

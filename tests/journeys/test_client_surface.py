@@ -16,6 +16,7 @@ from letta_client import Letta
 from letta_client._resource import SyncAPIResource
 
 from tests.live import Server
+from tools.sandbox import detect
 
 SOURCE = '''
 def {name}(count: int) -> str:
@@ -328,4 +329,6 @@ def test_it_is_told_why_not(world: World, method: str) -> None:
 
 
 def test_health(world: World) -> None:
-    assert world.client.health().status == "ok"
+    told: Any = world.client.health()
+    assert told.status == "ok"
+    assert told.sandbox == str(detect()).split()[0]

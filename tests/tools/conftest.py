@@ -40,10 +40,18 @@ def make_context():
             core=CoreMemory([BlockText("human", "Name: Ann\nlikes tea", 100), BlockText("persona", "Sam", 100)]),
             archival=archival or Archival(organization_id, [], _no_archive),
             messages=messages,
+            mail=_NoMail(),
             now=NOW,
         )
 
     return make_context
+
+
+class _NoMail:
+    def send(self, message, agent_id):
+        raise AssertionError("this test sends nothing")
+
+    ask = ask_tagged = send
 
 
 def _no_archive():

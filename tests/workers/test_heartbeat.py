@@ -26,6 +26,7 @@ def heart(held):
     holds = Holds("worker-1", 30)
     holds._held[held.turn.conversation.id] = held
     heart = Heartbeat(holds)
+    heart.sandbox = "T2 No namespaces."
     yield heart
     if heart._connection:
         heart._connection.close()
@@ -39,6 +40,7 @@ def test_a_beat_renews_the_lease_and_shows_the_worker(heart, held):
     assert seconds_left() <= 5
     heart._beat()
     assert 25 < seconds_left() <= 30
+    assert Worker.objects.get().sandbox == "T2 No namespaces."
     assert (Worker.objects.get().name, Worker.objects.get().turns) == ("worker-1", 1)
 
 

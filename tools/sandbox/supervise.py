@@ -238,7 +238,8 @@ def _take(call: Call, key: selectors.SelectorKey, selector: selectors.BaseSelect
 def _outcome(call: Call, limits: Limits, seconds: float) -> Outcome:
     value, error = _result(call, limits)
     status: Literal["success", "error"] = "success" if error is None else "error"
-    return Outcome(status, value, error, call.stdout.text(), call.stderr.text(), seconds)
+    cpu = (call.end or {}).get("cpu", 0.0)
+    return Outcome(status, value, error, call.stdout.text(), call.stderr.text(), seconds, cpu)
 
 
 def _result(call: Call, limits: Limits) -> tuple[Any, str | None]:

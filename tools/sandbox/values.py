@@ -44,7 +44,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`value` is JSON. `error` and `stderr` (with the traceback) may be shown to models and users."""
+    """`value` is JSON. `error` and `stderr` (with the traceback) may be shown to models and users.
+
+    `cpu_seconds`: processor time of the call's own process, where it came to its end.
+    """
 
     status: Literal["success", "error"]
     value: Any
@@ -52,6 +55,7 @@ class Outcome:
     stdout: str
     stderr: str
     seconds: float
+    cpu_seconds: float = 0.0
 
 
 class Level(IntEnum):

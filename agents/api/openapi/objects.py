@@ -17,7 +17,14 @@ _REGISTERED: Fields = {
 
 # name: (what it is, fields)
 OBJECTS: dict[str, tuple[str, Fields]] = {
-    "Health": ("The server answers.", {"version": "text", "status": "'ok'"}),
+    "Health": (
+        "The server answers.",
+        {
+            "version": "text",
+            "status": "'ok'",
+            "sandbox": "text? - T1, T2 or T3: how well the workers lock tools in; null as long as none is there",
+        },
+    ),
     "Done": ("It is done, and what was.", {"message": "text"}),
     "AgentState": (
         "An agent. Its relations (blocks, tools, tags, identities, secrets, pending_approval) are empty unless they "

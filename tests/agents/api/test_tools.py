@@ -327,10 +327,10 @@ class TestFind:
             ("tool_types=external_mcp,none", set()),
             ("search=CAST", {"forecast"}),
             ("tags=sky", {"forecast"}),
-            ("return_only_letta_tools=true&search=send", {"send_message"}),
+            ("return_only_letta_tools=true&search=send_message&tool_types=letta_core", {"send_message"}),
             ("return_only_letta_tools=true&search=cast", set()),
             ("exclude_tool_types=custom&search=roll", set()),
-            ("exclude_tool_types=letta_core,letta_memory_core&search=send", set()),
+            ("exclude_tool_types=letta_core,letta_multi_agent_core&search=send", set()),
         ],
     )
     def test_filters(self, acme, query, found) -> None:

@@ -218,6 +218,11 @@ def test_each_call_draws_other_numbers(run: Run) -> None:
     assert first[1] != second[1]
 
 
+def test_the_processor_time_of_a_call_is_told(sandbox: Sandbox) -> None:
+    busy = sandbox.run("def tool(): return sum(range(3_000_000))", "tool", {}).cpu_seconds
+    assert busy > sandbox.run("def tool(): return 1", "tool", {}).cpu_seconds > 0
+
+
 def test_packages(sandbox: Sandbox, store: Path) -> None:
     source = "import ours_package\ndef tool(): return ours_package.OWNER"
     assert sandbox.run(source, "tool", {}, packages=store / "ours").value == "ours"
