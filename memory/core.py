@@ -17,6 +17,7 @@ _NOT_IN_A_LABEL = re.compile(r"[^a-zA-Z0-9_/-]+")
 _LINE_NUMBER = re.compile(r"^[ \t]*\d+→", re.MULTILINE)
 
 _INTRODUCTION = "These are the blocks of your core memory, as they stand now:"
+_TAGS = ("memory_blocks", "description", "metadata", "warning", "value")
 _NUMBERS_WARNING = (
     "The numbers and arrows before the lines (such as 1→) only help you to name a line. "
     "They are not part of the text: leave them out when you edit it."
@@ -204,21 +205,34 @@ class CoreMemory:
 
 
 def render(blocks: Iterable[BlockText], line_numbers: bool = False) -> str:
-    """The `<memory_blocks>` part of the system prompt: the same bytes for the same blocks. Empty without blocks."""
-    parts = [_render_block(block, line_numbers) for block in blocks]
-    if not parts:
+    """The `<memory_blocks>` part of the system prompt: the same bytes for the same blocks. Empty without blocks.
+
+    Values stand in it as they are, but for tags that would end their block, or all of them: whoever writes a block's
+    text is not to write around it.
+    """
+    shown = list(blocks)
+    if not shown:
         return ""
+    ends = _ends([block.label for block in shown])
+    parts = [_render_block(block, ends, line_numbers) for block in shown]
     return "\n\n".join([f"<memory_blocks>\n{_INTRODUCTION}", *parts, "</memory_blocks>"])
 
 
-def _render_block(block: BlockText, line_numbers: bool) -> str:
-    lines = [f"<{block.label}>", "<description>", block.description or "", "</description>", "<metadata>"]
+def _ends(labels: Iterable[str]) -> re.Pattern[str]:
+    """The closing tags that have a meaning where blocks stand."""
+    names = "|".join(map(re.escape, [*_TAGS, *labels]))
+    return re.compile(rf"<(?=\s*/\s*(?:{names})\s*>)", re.IGNORECASE)
+
+
+def _render_block(block: BlockText, ends: re.Pattern[str], line_numbers: bool) -> str:
+    value, description = (ends.sub(r"<\\", text) for text in (block.value, block.description or ""))
+    lines = [f"<{block.label}>", "<description>", description, "</description>", "<metadata>"]
     if block.read_only:
         lines.append("- read_only=true")
     lines += [f"- chars_current={len(block.value)}", f"- chars_limit={block.limit}", "</metadata>"]
     if line_numbers:
         lines += ["<warning>", _NUMBERS_WARNING, "</warning>"]
-    lines += ["<value>", _numbered(block.value) if line_numbers else block.value, "</value>", f"</{block.label}>"]
+    lines += ["<value>", _numbered(value) if line_numbers else value, "</value>", f"</{block.label}>"]
     return "\n".join(lines)
 
 
