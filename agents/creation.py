@@ -119,7 +119,7 @@ def create_conversation(
         created_by_id=actor_id,
         next_seq=2 + len(opening),
         context_from=2,
-        isolated_blocks=copied(_labelled(agent, isolated)),
+        isolated_blocks=copied(_labelled(agent, isolated), actor_id),
         **fields,
     )
     Inbox.objects.create(conversation=conversation)
@@ -135,6 +135,7 @@ def create_conversation(
 
 def create_block(organization_id: str, actor_id: str | None = None, **fields: Any) -> Block:
     fields["description"] = fields.get("description") or DESCRIPTIONS.get(fields.get("label", ""))
+    fields.setdefault("author_id", actor_id)
     return Block.objects.create(
         organization_id=organization_id, created_by_id=actor_id, last_updated_by_id=actor_id, **fields
     )
@@ -149,11 +150,11 @@ def _labelled(agent: Agent, labels: Sequence[str]) -> dict[str, Block]:
     return {block.id: block for block in blocks.values()}
 
 
-def copied(blocks: Mapping[str, Block]) -> dict[str, str]:
+def copied(blocks: Mapping[str, Block], actor_id: str | None) -> dict[str, str]:
     """New blocks like these, as ids by the same keys."""
     ids = {}
     for key, block in blocks.items():
-        block.pk, block._state.adding, block.version = new_id("block"), True, 1
+        block.pk, block._state.adding, block.version, block.author_id = new_id("block"), True, 1, actor_id
         block.save(force_insert=True)
         ids[key] = block.id
     return ids

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.sealing import unseal
@@ -61,14 +61,14 @@ class CommitTools:
 
     def _create(self, text: BlockText) -> None:
         fields = {"label": text.label, "value": text.value, "limit": text.limit, "description": text.description}
+        fields["author_id"] = self._turn.step.id
         attach_blocks(self._agent, [create_block(self._agent.organization_id, self._agent.id, **fields)])
 
     def _update(self, block: Block, text: BlockText) -> None:
-        version = F("version") + 1 if text.value != block.value else F("version")
         Block.objects.filter(id=block.id).update(
             label=text.label,
             value=text.value,
-            version=version,
+            author_id=self._turn.step.id,
             last_updated_by_id=self._agent.id,
             updated_at=timezone.now(),
         )

@@ -123,6 +123,29 @@ def deny(id: APPROVAL, reason: REASON = None) -> None:
     answered(id, approve=False, reason=reason)
 
 
+blocks = typer.Typer(no_args_is_help=True, help="What core memory was: history, undo.")
+app.add_typer(blocks, name="blocks")
+
+BLOCK = Annotated[str, typer.Argument(metavar="BLOCK_ID")]
+VERSION = Annotated[int | None, typer.Option(min=1, help="As the history shows it; without it, the one before.")]
+
+
+@blocks.command()
+def history(block_id: BLOCK) -> None:
+    """The versions of a block, newest first: who made them, and what they changed."""
+    from cli.blocks import history
+
+    history(block_id)
+
+
+@blocks.command()
+def undo(block_id: BLOCK, version: VERSION = None) -> None:
+    """Take a block back to an earlier version; that is a new version."""
+    from cli.blocks import undo
+
+    undo(block_id, version)
+
+
 @app.command(context_settings=PASSED_ON, add_help_option=False)
 def manage(context: typer.Context) -> None:
     """Run a command of Django's manage.py, for example: ./perdure manage createsuperuser."""

@@ -1,19 +1,31 @@
 """The admin of core memory blocks, and of the archives and passages of archival memory."""
 
+from datetime import UTC
 from typing import Any
 
 from django import forms
-from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
-from accounts.admin import OfOrganization, ReadOnly
+from accounts.admin import OfOrganization, ReadOnly, person
 from memory.archival import digest
 from memory.core import LABEL
 from memory.models import Archive, Block, MissingVector, Passage, Vector
 from memory.search import by_words
+from memory.versions import UndoError, difference, undo, versions_of
+
+BACK = "_back_to"
+VERSIONS_SHOWN = 20
+
+_VERSION = '<p>{} &middot; <span class="when">{}</span> &middot; {} {}</p><pre class="text">{}</pre>'
+_BUTTON = '<button type="submit" name="{}" value="{}" formnovalidate>Go back to this</button>'
 
 
 class BlockForm(forms.ModelForm):
@@ -71,9 +83,11 @@ class BlockAdmin(OfOrganization, admin.ModelAdmin):
         "created_at",
         "updated_at",
         "attached_to",
+        "versions",
     )
     fieldsets = (
         (None, {"fields": ("organization", "label", "value", "description", ("limit", "read_only"))}),
+        ("Versions", {"classes": ("collapse",), "fields": ("versions",)}),
         ("More", {"classes": ("collapse",), "fields": ("hidden", "tags", "metadata", "labels_of_origin")}),
         (
             "Row",
@@ -97,15 +111,42 @@ class BlockAdmin(OfOrganization, admin.ModelAdmin):
         return (*self.fieldsets, (None, {"fields": ("seen_version",)}))
 
     def save_model(self, request: HttpRequest, obj: Block, form: BlockForm, change: bool) -> None:
-        obj.last_updated_by_id = request.user.pk
+        obj.author_id = obj.last_updated_by_id = request.user.pk
         if not change:
             obj.created_by_id = request.user.pk
             super().save_model(request, obj, form, change)
             return
-        obj.version += "value" in form.changed_data
         # Only what was edited: an agent may have changed the rest since the row was read.
         edited = [name for name in form.changed_data if name != "seen_version"]
-        obj.save(update_fields=[*edited, "version", "last_updated_by_id", "updated_at"])
+        obj.save(update_fields=[*edited, "author_id", "last_updated_by_id", "updated_at"])
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "POST" and BACK in request.POST:
+            return self._go_back(request, unquote(object_id))
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    @transaction.atomic
+    def _go_back(self, request: HttpRequest, block_id: str) -> HttpResponse:
+        """What else was edited on the page is left aside: the page that follows shows the block as it is then."""
+        block = self.get_queryset(request).select_for_update(of=("self",), no_key=True).filter(pk=block_id).first()
+        number, seen = request.POST[BACK], request.POST.get("seen_version", "")
+        if block is None or not number.isdecimal() or not seen.isdecimal():
+            raise Http404
+        if not self.has_change_permission(request, block):
+            raise PermissionDenied
+        try:
+            undo(block, person(request).pk, int(number), int(seen))
+        except UndoError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.log_change(request, block, f"Back to version {number}.")
+            self.message_user(request, f"{block} is back at the value of version {number}.", messages.SUCCESS)
+        return HttpResponseRedirect(request.path)
+
+    @admin.display(description="the last ones")
+    def versions(self, block: Block) -> SafeString:
+        rows = versions_of(block).order_by("-number")[:VERSIONS_SHOWN]
+        return format_html_join("", _VERSION, (_version_shown(row, block) for row in rows))
 
     @admin.display(description="value")
     def beginning(self, block: Block) -> str:
@@ -191,6 +232,14 @@ class PassageAdmin(OfOrganization, admin.ModelAdmin):
     @admin.display(description="text")
     def beginning(self, passage: Passage) -> str:
         return shortened(passage.text)
+
+
+def _version_shown(version: Any, block: Block) -> tuple[Any, ...]:
+    diff = difference(version.before, version.value)
+    moment = f"{version.created_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    button = format_html(_BUTTON, BACK, version.number) if version.value != block.value else ""
+    text = "Too much to compare." if diff is None else diff
+    return version, moment, version.author_id or "nobody known", button, text
 
 
 def found(rows: QuerySet[Any], term: str) -> QuerySet[Any]:

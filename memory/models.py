@@ -17,7 +17,10 @@ from memory.core import DEFAULT_LIMIT
 class Block(models.Model):
     """A labelled piece of core memory: always in the context window, edited by the agent and by people.
 
-    `limit` counts characters of `value`. `version` grows by one with every change of the value.
+    `limit` counts characters of `value`. `version` grows by one with every change of the value: the database counts,
+    and keeps the value as a BlockVersion (migration 0010).
+
+    author_id  who gives it this value: set it with the value; the database moves it into the version
     """
 
     id = IdField("block")
@@ -34,6 +37,7 @@ class Block(models.Model):
         default=dict, blank=True, help_text="template and project ids that clients keep here"
     )
     version = models.PositiveBigIntegerField(default=1, editable=False)
+    author_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
     created_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
     last_updated_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -44,6 +48,34 @@ class Block(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+
+def _noted(to: type[models.Model]) -> models.ForeignKey:
+    """A reference whose rows the database itself makes and deletes (migrations 0003 and 0010)."""
+    return models.ForeignKey(to, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+
+
+class BlockVersion(models.Model):
+    """A value that a block was given. `author_id`: the step or the user; none if the key was nobody's."""
+
+    id = IdField("block_version")
+    organization = _noted(Organization)
+    block = _noted(Block)
+    number = models.PositiveBigIntegerField()
+    value = SafeTextField()
+    author_id = models.CharField(max_length=56, null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["block", "number"], name="block_version_once")]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+    @property
+    def author_kind(self) -> str | None:
+        """`step` or `user`."""
+        return self.author_id.split("-")[0] if self.author_id else None
 
 
 class HalfVectorField(models.Field):
@@ -107,11 +139,6 @@ class Passage(models.Model):
 
     def __str__(self) -> str:
         return self.text[:60]
-
-
-def _noted(to: type[models.Model]) -> models.ForeignKey:
-    """A reference whose rows the database itself makes and deletes (migration 0003)."""
-    return models.ForeignKey(to, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
 
 
 class Vector(models.Model):

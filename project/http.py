@@ -21,6 +21,7 @@ from agents.runs import KeyReused
 from memory.archival import PassageTooLong
 from memory.core import BlockEditError
 from memory.search import SearchError
+from memory.versions import BlockMoved, NoVersion, UndoError
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +30,14 @@ STATUS: dict[type[BaseException], int] = {
     BadRequest: 400,
     InvalidHandle: 400,
     BlockEditError: 400,
+    UndoError: 400,
     PassageTooLong: 422,
     SearchError: 422,
     NotFound: 404,
+    NoVersion: 404,
     UnknownProvider: 404,
     Conflict: 409,
+    BlockMoved: 409,
     InvalidRequest: 422,
     KeyReused: 422,
     Unserved: 503,

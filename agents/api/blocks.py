@@ -4,18 +4,29 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpResponse
+from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
 from agents.api.pages import page
-from agents.api.requests import flag
+from agents.api.requests import flag, integer, json_body
 from agents.api.scope import one, owned
 from agents.api.serializers import BlockFields
-from agents.api.shapes import block_shape
+from agents.api.shapes import block_shape, version_shape
 from agents.api.views import ApiView, answer
 from agents.creation import create_block
 from agents.errors import BadRequest
 from memory.models import Block
+from memory.versions import difference, undo, versions_of
+
+MOST_VERSIONS = 100
+
+
+class UndoFields(serializers.Serializer):
+    """Which version to go back to (without it, the one before), and at which the block is believed to be."""
+
+    version = serializers.IntegerField(min_value=1, max_value=2**53, required=False, allow_null=True)
+    expected_version = serializers.IntegerField(min_value=1, max_value=2**53, required=False, allow_null=True)
 
 
 class Blocks(ApiView):
@@ -61,12 +72,35 @@ def change_block(principal: Principal, block_id: str, body: Any) -> Block:
     value = columns.get("value", block.value)
     if "value" in columns or "limit" in columns:
         _check_limit(value, columns.get("limit", block.limit))
-    block.version += value != block.value
     for name, given in columns.items():
         setattr(block, name, given)
-    block.last_updated_by_id = principal.user_id
+    block.author_id = block.last_updated_by_id = principal.user_id
     block.save()
     return block
+
+
+class Versions(ApiView):
+    def get(self, request: Request, block_id: str) -> HttpResponse:
+        block = one(self.principal(request), Block, block_id)
+        rows = page(versions_of(block), _bounded(request.query_params), key=("number",))
+        return answer([version_shape(row, difference(row.before, row.value)) for row in rows])
+
+
+class Undo(ApiView):
+    @transaction.atomic
+    def post(self, request: Request, block_id: str) -> HttpResponse:
+        principal = self.principal(request)
+        fields = UndoFields(data=json_body(request))
+        fields.is_valid(raise_exception=True)
+        asked = fields.validated_data
+        block = one(principal, Block, block_id, owned(principal, Block).select_for_update(no_key=True))
+        undo(block, principal.user_id, asked.get("version"), asked.get("expected_version"))
+        return answer(block_shape(block))
+
+
+def _bounded(query: Any) -> dict[str, str]:
+    """Each version brings two whole values to compare, so that a page has fewer rows than elsewhere."""
+    return query.dict() | {"limit": str(min(integer(query, "limit", 50), MOST_VERSIONS))}
 
 
 def _columns(body: Any, partial: bool = False) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def fork(place: Conversation, message: Message | None, *, actor_id: str | None, 
         next_seq=last + 1,
         context_from=_context_from(place, last),
         summary_seq=place.summary_seq if (place.summary_seq or 0) <= last else None,
-        isolated_blocks=_own_blocks(place),
+        isolated_blocks=_own_blocks(place, actor_id),
     )
     Inbox.objects.create(conversation=made)
     _copy(place, made, last)
@@ -52,10 +52,10 @@ def fork(place: Conversation, message: Message | None, *, actor_id: str | None, 
     return made
 
 
-def _own_blocks(place: Conversation) -> dict[str, str]:
+def _own_blocks(place: Conversation, actor_id: str | None) -> dict[str, str]:
     """The blocks that stand in the place of the agent's, copied as they are now."""
     stands_for = {own: agents for agents, own in place.isolated_blocks.items()}
-    return copied({stands_for[block.id]: block for block in Block.objects.filter(id__in=stands_for)})
+    return copied({stands_for[block.id]: block for block in Block.objects.filter(id__in=stands_for)}, actor_id)
 
 
 def _context_from(place: Conversation, last: int) -> int:

@@ -13,7 +13,7 @@ from agents.llm.registry import context_window
 from agents.loading import context_messages
 from agents.models import Agent, Approval, Conversation, Message, Run, Step
 from agents.wire import parts
-from memory.models import Archive, Block, Passage
+from memory.models import Archive, Block, BlockVersion, Passage
 from tools.models import Tool
 
 Shape = dict[str, Any]
@@ -58,6 +58,19 @@ def block_shape(block: Block) -> Shape:
         "created_by_id": block.created_by_id,
         "last_updated_by_id": block.last_updated_by_id,
     } | {name: origin.get(name) for name in BLOCK_ORIGIN}
+
+
+def version_shape(version: BlockVersion, diff: str | None) -> Shape:
+    return {
+        "id": version.id,
+        "block_id": version.block_id,
+        "number": version.number,
+        "value": version.value,
+        "diff": diff,
+        "author_kind": version.author_kind,
+        "author_id": version.author_id,
+        "created_at": moment(version.created_at),
+    }
 
 
 PACKAGES = "packages"

@@ -98,6 +98,8 @@ urlpatterns = [
     at("blocks", blocks.Blocks),
     at(rf"blocks/{BLOCK}", blocks.OneBlock),
     at(rf"blocks/{BLOCK}/agents", agents.BlockAgents),
+    at(rf"blocks/{BLOCK}/versions", blocks.Versions),
+    at(rf"blocks/{BLOCK}/undo", blocks.Undo),
     at("tools", tools.Tools),
     at("tools/run", tool_runs.run_source),
     at("tools/search", tools.ToolSearch),

@@ -9,7 +9,7 @@ from django.urls import reverse
 from accounts.models import Organization
 from agents.creation import create_block
 from agents.models import Agent, AgentBlock, Conversation, Message
-from memory.models import Block
+from memory.models import Block, BlockVersion
 from tests.admin.conftest import Tenant
 from tests.admin.pages import errors_of, shown_values
 
@@ -183,3 +183,34 @@ def test_passages_are_found_by_word(acme: Tenant) -> None:
     page = acme.client.get("/admin/memory/passage/", {"q": "kettles"}).content.decode()
     assert "The kettle whistles." in page
     assert "Assam" not in page
+
+
+def versions(block: Block) -> list[tuple[int, str, str | None]]:
+    rows = BlockVersion.objects.filter(block_id=block.id).order_by("number")
+    return [(row.number, row.value, row.author_id) for row in rows]
+
+
+def back_to(client: Client, block: Block, number: int, **values: Any) -> Any:
+    url = change(block)
+    return client.post(url, shown_values(client, url) | values | {"_back_to": str(number)}, follow=True)
+
+
+def test_an_edited_block_goes_back_by_its_page(acme: Tenant, block: Block) -> None:
+    first = block.value
+    edited(acme.client, block, value="<b>New</b>")
+    assert "+&lt;b&gt;New&lt;/b&gt;" in acme.client.get(change(block)).content.decode()
+    page = back_to(acme.client, block, 1, value="what was being typed").content.decode()
+    assert "back at the value of version 1" in page
+    assert versions(block) == [
+        (1, first, None),
+        (2, "<b>New</b>", acme.user.id),
+        (3, first, acme.user.id),
+    ]
+
+
+def test_a_way_back_that_is_refused(acme: Tenant, globex: Tenant, block: Block) -> None:
+    assert "no version 7" in back_to(acme.client, block, 7).content.decode().replace("\n", " ")
+    assert "no longer at 3" in back_to(acme.client, block, 1, seen_version="3").content.decode()
+    assert globex.client.post(change(block), {"_back_to": "1", "seen_version": "1"}).status_code == 404
+    assert acme.client.post(change(block), {"_back_to": "x", "seen_version": "1"}).status_code == 404
+    assert len(versions(block)) == 1

@@ -182,6 +182,19 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "preserve_on_migration": "bool?",
         },
     ),
+    "BlockVersion": (
+        "A value that a block was given. Nothing of it changes afterwards.",
+        {
+            "id": "block_version-id",
+            "block_id": "block-id",
+            "number": "int - grows by one with each change of the value",
+            "value": "text",
+            "diff": "text? - to the version before, in unified form; null where there is too much to compare",
+            "author_kind": "'step' | 'user' | null - who gave it; null if the key was nobody's",
+            "author_id": "text? - of the step or the user",
+            "created_at": "time",
+        },
+    ),
     "Tool": (
         "A function that agents can call: one of the server's own, or one made from source code.",
         {

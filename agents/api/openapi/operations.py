@@ -10,6 +10,7 @@ from rest_framework.serializers import BaseSerializer
 
 from agents.api.agents import ORDERS, RELATIONS
 from agents.api.archives import ArchiveFields, PassageBatch, PassageFields
+from agents.api.blocks import UndoFields
 from agents.api.conversations import ORDERS as CONVERSATION_ORDERS
 from agents.api.conversations import ConversationFields, NewConversation
 from agents.api.identities import IdentityFields, PropertyFields
@@ -59,6 +60,7 @@ TAGS = {
     "conversations.messages": "Speak with an agent in a conversation.",
     "messages": "Recall memory: every message of the organization.",
     "blocks": "Core memory blocks on their own; agents share them.",
+    "blocks.versions": "What a block's value was, and who gave it.",
     "tools": "The organization's tools. They are read here, and run by agents alone.",
     "mcp_servers": "Servers whose tools agents can have.",
     "archives": "Archives and the passages that are filed in them.",
@@ -426,6 +428,22 @@ _OPERATIONS: dict[str, Operation] = {
     "GET blocks/{block_id}": Operation("blocks.retrieve", "Retrieve a block", "Block"),
     "PATCH blocks/{block_id}": Operation("blocks.update", "Change a block", "Block", body=BlockFields, errors=(400,)),
     "DELETE blocks/{block_id}": Operation("blocks.delete", "Delete a block", "Done"),
+    "GET blocks/{block_id}/versions": Operation(
+        "blocks.versions.list",
+        "List what a block's value was, newest first",
+        "[BlockVersion]",
+        query={**_PAGE, "limit?": "count - how many; at most 100"},
+    ),
+    "POST blocks/{block_id}/undo": Operation(
+        "blocks.undo",
+        "Take a block back to an earlier version",
+        "Block",
+        body=UndoFields,
+        errors=(400, 409),
+        body_is_needed=False,
+        description="To the one before, or to `version`. That is a new version, and can be undone, too. With "
+        "`expected_version`, 409 if somebody has changed the block since.",
+    ),
     "GET blocks/{block_id}/agents": Operation(
         "blocks.agents.list", "List the agents that have a block", "[AgentState]", query={**_PAGE, **_INCLUDE}
     ),

@@ -34,6 +34,7 @@ COUNTS = {
     "blocks": 1,
     "blocks/{block}": 1,
     "blocks/{block}/agents": 6,
+    "blocks/{block}/versions": 2,
     "identities": 1,
     "identities/count": 1,
     "identities/{identity}": 2,
@@ -102,6 +103,7 @@ class Filled:
         )
         caller.patch(f"agents/{agent}/core-memory/blocks/attach/{block}")
         caller.patch(f"identities/{self.ids['identity']}", {"block_ids": [block]})
+        caller.patch(f"blocks/{self.ids['block']}", {"value": name})
         caller.post("archives/", {"name": name})
         given.waits_for_leave(Agent.objects.get(id=caller.agent(tools=[TOOL])["id"]), TOOL, "query")
         mcp_server(name, McpServer.objects.get(id=self.ids["mcp_server"]))

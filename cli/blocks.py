@@ -1,0 +1,36 @@
+"""`./perdure blocks`: what a block of core memory was, and the way back."""
+
+import urllib.parse
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from cli.screen import printable
+from cli.server import server
+
+STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def history(block_id: str) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for version in server().get(f"{_path(block_id)}/versions"):
+        author = printable(version["author_id"] or "nobody known")
+        console.print(Text(f"version {version['number']}  {version['created_at']}  {author}", "bold"))
+        for line in _diff(version):
+            console.print(Text(f"    {line}", STYLES.get(line[:1], "")))
+
+
+def undo(block_id: str, version: int | None) -> None:
+    block = server().post(f"{_path(block_id)}/undo", {"version": version}, seconds=30)
+    print(f"{printable(block['label'])} is now:\n{printable(block['value'])}")
+
+
+def _path(block_id: str) -> str:
+    return f"/v1/blocks/{urllib.parse.quote(block_id, safe='')}"
+
+
+def _diff(version: dict[str, Any]) -> list[str]:
+    if version["diff"] is None:
+        return ["(too much to compare)"]
+    return printable(version["diff"]).splitlines()
