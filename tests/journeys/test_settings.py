@@ -73,10 +73,10 @@ def test_the_older_fields_for_reasoning(server: Server) -> None:
 
 def test_another_model_and_another_prompt_for_one_request(server: Server) -> None:
     agent = server.agent(system="You are Ada.")
-    body = asked(server, agent, "Who are you?", override_model="openai/fake-2", override_system="You are Grace.")
+    body = asked(server, agent, f"Who is {agent}?", override_model="openai/fake-2", override_system="You are Grace.")
     assert body["model"] == "fake-2"
     assert body["messages"][0]["content"] == "You are Grace."
-    body = asked(server, agent, "And now?")
+    body = asked(server, agent, f"And who is {agent} now?")
     assert body["model"] == "fake-1"
     assert body["messages"][0]["content"].startswith("You are Ada.")
 
