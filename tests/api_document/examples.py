@@ -43,6 +43,7 @@ BODIES: dict[str, Any] = {
     "archives.update": {"name": "c"},
     "blocks.create": {"label": "new", "value": "x", "description": "y", "tags": ["t"]},
     "blocks.update": {"value": "y", "description": "z"},
+    "blocks.undo": {"version": 1},
     "conversations.create": {"summary": "s", "description": "d"},
     "conversations.messages.compact": {"compaction_settings": {"mode": "all", "clip_chars": 100}},
     "conversations.messages.create": SAID | {"streaming": False},
