@@ -1,5 +1,7 @@
 """Every change of a block's value is a version, whoever makes it, and none is ever lost."""
 
+from importlib import import_module
+
 import pytest
 from django.db import connection
 
@@ -161,3 +163,12 @@ def test_anothers_versions_are_not_there(acme: Caller, globex: Caller, block: st
 def test_versions_go_with_their_block(acme: Caller, block: str) -> None:
     acme.told("DELETE", f"blocks/{block}")
     assert kept(block) == []
+
+
+def test_an_older_block_begins_with_what_it_holds(acme: Caller, ann: User, block: str) -> None:
+    acme.patch(f"blocks/{block}", {"value": "two"})
+    BlockVersion.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("memory.migrations.0010_versions").FIRST)
+    assert kept(block) == [(2, "two", ann.id)]
+    assert "from 2 to 2" in acme.refused(404, "POST", f"blocks/{block}/undo")
