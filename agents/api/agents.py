@@ -6,17 +6,17 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.sealing import seal
 from agents.api.blocks import change_block
-from agents.api.identities import with_belongings
+from agents.api.identities import of_identities, with_belongings
 from agents.api.inputs import messages_of
 from agents.api.pages import page
-from agents.api.requests import checked_id, choice, flag, refuse
+from agents.api.requests import choice, flag, refuse
 from agents.api.scope import defaults_of, one, owned
 from agents.api.serializers import AgentFields, NewAgent
 from agents.api.shapes import EPOCH, Relations, Shape, agent_shape, block_shape, context_ids, tool_shape
@@ -256,18 +256,7 @@ def _filtered(rows: QuerySet[Agent], request: Request) -> QuerySet[Agent]:
         rows = rows.filter(created_by_id=actor)
     if reason := query.get("last_stop_reason"):
         rows = rows.annotate(stopped=Subquery(_LAST_RUN.values("stop_reason")[:1])).filter(stopped=reason)
-    return _of_identities(rows, request)
-
-
-def _of_identities(rows: QuerySet[Agent], request: Request) -> QuerySet[Agent]:
-    """Those of one identity, by its id; those of any of several, by their keys."""
-    query = request.query_params
-    links = AgentIdentity.objects.filter(agent=OuterRef("pk"))
-    if id := query.get("identity_id"):
-        rows = rows.filter(Exists(links.filter(identity_id=checked_id("identity", id, ("query", "identity_id")))))
-    if keys := query.getlist("identifier_keys"):
-        rows = rows.filter(Exists(links.filter(identity__identifier_key__in=keys)))
-    return rows
+    return of_identities(rows, AgentIdentity.objects.filter(agent=OuterRef("pk")), query)
 
 
 def _ordered(rows: QuerySet[Agent], request: Request) -> tuple[QuerySet[Agent], tuple[str, ...]]:

@@ -3,11 +3,14 @@
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpResponse, QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
+from agents.api.identities import of_identities
 from agents.api.pages import page
 from agents.api.requests import flag, integer, json_body
 from agents.api.scope import one, owned
@@ -16,6 +19,7 @@ from agents.api.shapes import block_shape, version_shape
 from agents.api.views import ApiView, answer
 from agents.creation import create_block
 from agents.errors import BadRequest
+from agents.models import AgentBlock, BlockIdentity
 from memory.models import Block
 from memory.versions import difference, undo, versions_of
 
@@ -32,17 +36,7 @@ class UndoFields(serializers.Serializer):
 class Blocks(ApiView):
     def get(self, request: Request) -> HttpResponse:
         query = request.query_params
-        rows = owned(self.principal(request), Block)
-        if label := query.get("label"):
-            rows = rows.filter(label=label)
-        if text := query.get("label_search"):
-            rows = rows.filter(label__icontains=text)
-        if text := query.get("value_search"):
-            rows = rows.filter(value__icontains=text)
-        if text := query.get("description_search"):
-            rows = rows.filter(description__icontains=text)
-        if flag(query, "templates_only"):
-            rows = rows.filter(labels_of_origin__is_template=True)
+        rows = _filtered(owned(self.principal(request), Block), query)
         return answer([block_shape(block) for block in page(rows, query, limit=50)])
 
     def post(self, request: Request) -> HttpResponse:
@@ -62,6 +56,38 @@ class OneBlock(ApiView):
     def delete(self, request: Request, block_id: str) -> HttpResponse:
         one(self.principal(request), Block, block_id).delete()
         return answer({"message": f"Block id={block_id} successfully deleted"})
+
+
+def _filtered(rows: QuerySet[Block], query: QueryDict) -> QuerySet[Block]:
+    if label := query.get("label"):
+        rows = rows.filter(label=label)
+    for column in ("label", "value", "description"):
+        if text := query.get(f"{column}_search"):
+            rows = rows.filter(**{f"{column}__icontains": text})
+    for column, parameter in (("template_name", "name"), ("project_id", "project_id")):
+        if value := query.get(parameter):
+            rows = rows.filter(**{f"labels_of_origin__{column}": value})
+    if flag(query, "templates_only"):
+        rows = rows.filter(labels_of_origin__is_template=True)
+    if tags := query.getlist("tags"):
+        rows = rows.filter(tags__contains=tags) if flag(query, "match_all_tags") else rows.filter(tags__overlap=tags)
+    rows = of_identities(rows, BlockIdentity.objects.filter(block=OuterRef("pk")), query)
+    return _connected(rows, query)
+
+
+def _connected(rows: QuerySet[Block], query: QueryDict) -> QuerySet[Block]:
+    """Those that so many agents hold."""
+    name = "connected_to_agents_count"
+    exactly = [integer({name: value}, name, 0) for value in query.getlist(f"{name}_eq")]
+    wanted: dict[str, Any] = {"holders__in": exactly} if exactly else {}
+    wanted |= {
+        f"holders__{word}": integer(query, f"{name}_{word}", 0) for word in ("gt", "lt") if f"{name}_{word}" in query
+    }
+    if not wanted:
+        return rows
+    links = AgentBlock.objects.filter(block=OuterRef("pk")).order_by().values("block")
+    holders = Coalesce(Subquery(links.annotate(number=Count("id")).values("number")), 0)
+    return rows.annotate(holders=holders).filter(**wanted)
 
 
 @transaction.atomic

@@ -1,17 +1,17 @@
 """Identities: whom an agent or a block belongs to outside, by the client's own key."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import IntegrityError, transaction
-from django.db.models import OuterRef, QuerySet
-from django.http import HttpResponse
+from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.http import HttpResponse, QueryDict
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
 from agents.api.pages import page
-from agents.api.requests import choice
+from agents.api.requests import checked_id, choice
 from agents.api.scope import one, owned
 from agents.api.serializers import Strings, Text
 from agents.api.shapes import Shape, block_shape, identity_shape
@@ -20,6 +20,8 @@ from agents.creation import found
 from agents.errors import Conflict
 from agents.models import Agent, AgentIdentity, BlockIdentity, Identity
 from memory.models import Block
+
+Row = TypeVar("Row", bound=Model)
 
 VALUE_TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -175,4 +177,13 @@ def _filtered(rows: QuerySet[Identity], request: Request) -> QuerySet[Identity]:
     for column in ("identifier_key", "identity_type", "name", "project_id"):
         if value := query.get(column):
             rows = rows.filter(**{column: value})
+    return rows
+
+
+def of_identities(rows: QuerySet[Row], links: QuerySet[Any], query: QueryDict) -> QuerySet[Row]:
+    """Of the rows, those of one identity, by its id; those of any of several, by their keys. `links` are of a row."""
+    if id := query.get("identity_id"):
+        rows = rows.filter(Exists(links.filter(identity_id=checked_id("identity", id, ("query", "identity_id")))))
+    if keys := query.getlist("identifier_keys"):
+        rows = rows.filter(Exists(links.filter(identity__identifier_key__in=keys)))
     return rows
