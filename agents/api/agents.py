@@ -23,9 +23,10 @@ from agents.api.shapes import EPOCH, Relations, Shape, agent_shape, block_shape,
 from agents.api.views import ApiView, answer
 from agents.approvals import forget
 from agents.creation import attach_blocks, attach_tools, create_agent, found
-from agents.errors import Conflict, NotFound, invalid
+from agents.errors import BadRequest, Conflict, NotFound, invalid
 from agents.llm.registry import Providers, providers_from
-from agents.models import Agent, AgentBlock, AgentIdentity, AgentTool, Approval, Identity, Run
+from agents.loading import context_messages
+from agents.models import Agent, AgentBlock, AgentIdentity, AgentTool, Approval, Identity, Message, Run
 from agents.models.run import TERMINAL
 from memory.models import Block
 from tools.models import Tool
@@ -114,7 +115,8 @@ class OneAgent(ApiView):
             for name, value in columns.items():
                 setattr(agent, name, value)
             agent.last_updated_by_id = principal.user_id
-            agent.save()
+            # These columns only: another request may be changing the others.
+            agent.save(update_fields=[*columns, "last_updated_by_id", "updated_at"])
             _replace(agent, fields.validated_data)
         return answer(state(agent, _include(request)))
 
@@ -288,8 +290,31 @@ def _replace(agent: Agent, given: dict[str, Any]) -> None:
         tools = found(Tool, agent.organization_id, given["tool_ids"], "Tool")
         AgentTool.objects.filter(agent=agent).exclude(tool__in=tools).delete()
         attach_tools(agent, tools)
+    if given.get("message_ids") is not None:
+        _keep(agent, given["message_ids"])
     if given.get("identity_ids") is not None:
         agent.identities.set(found(Identity, agent.organization_id, given["identity_ids"], "Identity"))
+
+
+def _keep(agent: Agent, ids: Sequence[str]) -> None:
+    """Of the messages in context only these stay in it: all, or the newest. Raises BadRequest, or Conflict."""
+    place = agent.conversations.select_for_update(no_key=True).get(is_default=True)
+    rows = Message.objects.filter(context_messages(place)).exclude(seq__in=[1, place.summary_seq or 0]).order_by("seq")
+    fixed = Message.objects.filter(conversation=place, seq__in=[1, place.summary_seq or 0], id__in=ids)
+    named = set(ids) - set(fixed.values_list("id", flat=True))
+    first = next((row for row in rows if row.id in named), None)
+    kept = [row for row in rows if first is not None and row.seq >= first.seq]
+    if {row.id for row in kept} != named or (first is not None and first.role == Message.Role.TOOL):
+        raise BadRequest(
+            "message_ids can leave out the oldest messages in context, with the returns of their tool calls; it brings "
+            "none back, and leaves none out between others."
+        )
+    if len(kept) == len(rows):
+        return
+    if place.runs.exclude(status__in=TERMINAL).exists():
+        raise Conflict("The agent is at work in this conversation. Cancel its runs, or wait for them.")
+    place.context_from = first.seq if first else place.next_seq
+    place.save(update_fields=["context_from", "updated_at"])
 
 
 def _opening(messages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:

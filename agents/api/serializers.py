@@ -163,6 +163,7 @@ class AgentFields(serializers.Serializer):
     block_ids = Strings(required=False, allow_null=True)
     tool_ids = Strings(required=False, allow_null=True)
     identity_ids = Strings(required=False, allow_null=True)
+    message_ids = Strings(required=False, allow_null=True)
 
     def validate_name(self, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[\w '\-.()]+", value):

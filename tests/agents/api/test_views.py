@@ -43,6 +43,8 @@ METHODS = {
     "blocks": ("GET", "POST"),
     "blocks/{block}": ("GET", "PATCH", "DELETE"),
     "blocks/{block}/agents": ("GET",),
+    "blocks/{block}/undo": ("POST",),
+    "blocks/{block}/versions": ("GET",),
     "identities": ("GET", "POST", "PUT"),
     "identities/count": ("GET",),
     "identities/{identity}": ("GET", "PATCH", "DELETE"),

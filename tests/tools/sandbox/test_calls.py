@@ -301,6 +301,7 @@ def _zygote(sandbox: Sandbox) -> int:
 
 
 def test_zygote_killed_between_calls(own_sandbox: Sandbox) -> None:
+    os.kill(_zygote(own_sandbox), signal.SIGSTOP)  # so that it makes no further warden, whom we would not wait for
     family = _session(_zygote(own_sandbox))
     os.kill(_zygote(own_sandbox), signal.SIGKILL)
     _wait_until(lambda: not any(_lives(pid) for pid in family))
