@@ -32,4 +32,4 @@ def search(
     count = result_count(limit, DEFAULT_RESULTS)
     if not (query and query.strip()):
         return list(newest_first(spoken.filter(wanted)).defer("terms")[:count])
-    return best(Collection(spoken, wanted, whole=messages, neighbours=neighbours), query, count)
+    return best(Collection(spoken, wanted, neighbours), query, count)

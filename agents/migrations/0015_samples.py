@@ -1,0 +1,30 @@
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("agents", "0013_callbacks"),
+    ]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="message",
+            index=models.Index(fields=["agent", "id"], name="message_sample"),
+        ),
+        migrations.AlterField(
+            model_name="message",
+            name="agent",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="messages",
+                to="agents.agent",
+            ),
+        ),
+        migrations.RemoveIndex(model_name="message", name="message_of_agent_in_order"),
+        migrations.AddIndex(
+            model_name="message",
+            index=models.Index(fields=["agent", "created_at", "id"], name="message_of_agent_in_order"),
+        ),
+    ]
