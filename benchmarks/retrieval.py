@@ -191,7 +191,16 @@ FACTS = (
     ("{who} likes to drink green tea.", "What does {who} like to drink?", "Which beverage does {who} prefer?"),
     ("{who} drives an old red car.", "What does {who} drive?", "Which vehicle does {who} have?"),
 )
-CORRECTED = ("{who} now likes to drink black coffee.", "What does {who} like to drink now?")
+# What is said later instead, and asked.
+CORRECTED = {
+    "doctor": ("{who} now works as a teacher at the school.", "Where does {who} work now?"),
+    "boat": ("{who} bought a large house in the autumn.", "What has {who} bought?"),
+    "dog": ("The dog of {who} is called Max now.", "How is the dog of {who} called?"),
+    "moved": ("{who} has moved to Oslo after the divorce.", "Where has {who} moved to?"),
+    "violin": ("{who} now plays the flute in a band.", "What does {who} play?"),
+    "drink": ("{who} now likes to drink black coffee.", "What does {who} like to drink now?"),
+    "car": ("{who} now drives a new blue van.", "What does {who} drive?"),
+}
 SMALL_TALK = ("The weather was fine on {day}.", "Nothing much happened on {day}.", "We talked about films on {day}.")
 
 
@@ -201,13 +210,16 @@ def made(facts: int) -> list[dict[str, Any]]:
     chosen = rng.sample([(person, fact) for person in people for fact in FACTS], facts)
     lines: list[dict[str, Any]] = []
     for number, (who, (said, same, other)) in enumerate(chosen):
-        lines.append({"id": f"fact-{number}", "text": said.format(who=who), "date": f"2026-01-{number % 28 + 1:02}"})
-        lines.append({"question": same.format(who=who), "gold": [f"fact-{number}"], "kind": "same"})
-        lines.append({"question": other.format(who=who), "gold": [f"fact-{number}"], "kind": "other"})
-        if "drink" in said:
-            text, question = (part.format(who=who) for part in CORRECTED)
+        fact = f"fact-{number}"
+        lines.append({"id": fact, "text": said.format(who=who), "date": f"2026-01-{number % 28 + 1:02}"})
+        later = next((later for word, later in CORRECTED.items() if word in said), None)
+        if later and number % 3 == 0:
+            text, question = (part.format(who=who) for part in later)
             lines.append({"id": f"newer-{number}", "text": text, "date": "2026-03-01"})
             lines.append({"question": question, "gold": [f"newer-{number}"], "kind": "corrected"})
+            continue
+        lines.append({"question": same.format(who=who), "gold": [fact], "kind": "same"})
+        lines.append({"question": other.format(who=who), "gold": [fact], "kind": "other"})
     talk = [{"id": f"talk-{n}", "text": rng.choice(SMALL_TALK).format(day=f"day {n}")} for n in range(facts * 4)]
     lines += talk
     rng.shuffle(lines)

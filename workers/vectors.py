@@ -1,4 +1,4 @@
-"""Makes the vectors that passages lack: a thread in every worker, woken by a hint or by its own clock.
+"""Makes the vectors that passages and messages lack: a thread in every worker, woken by a hint or by its own clock.
 
 A worker that dies leaves its claim to run out, and another one makes those vectors. An embedder that is down costs
 nothing but time: what waits for it is looked at again, later and later.
@@ -9,17 +9,44 @@ import threading
 import time
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Any, Protocol
 
 from django.db import Error, connection
 
+from agents import history
 from memory import vectors
 from memory.embeddings import Embedders, EmbeddingFailed
-from memory.vectors import Claimed, WrongDimension
+from memory.vectors import WrongDimension
 
 log = logging.getLogger(__name__)
 
 BATCH_SECONDS = 90.0
+LOOK_SECONDS = 60.0
+"""So often all conversations are gone through: this process has not heard of every message."""
 TEND_SECONDS = 600.0
+
+
+class Claimed(Protocol):
+    """A text whose vector is to be made. Those of one `place` are stored together."""
+
+    @property
+    def place(self) -> Any: ...
+    @property
+    def embedding(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+
+
+class Source(Protocol):
+    """Where texts lack vectors: the modules memory.vectors and agents.history."""
+
+    def claim(self, paused: Iterable[str]) -> list[Any]: ...
+
+    def store(self, claimed: Any, vectors: Any) -> None: ...
+
+    def postpone(self, claimed: Any, reason: str, seconds: float) -> None: ...
 
 
 class VectorMaker(threading.Thread):
@@ -33,6 +60,8 @@ class VectorMaker(threading.Thread):
         self._ended = False
         self._paused: dict[str, float] = {}  # embedding -> monotonic time until which it is left alone
         self._tended = -TEND_SECONDS
+        self._looked = -LOOK_SECONDS
+        self._heard: set[str] = set()
 
     def run(self) -> None:
         while not self._ended:
@@ -48,16 +77,18 @@ class VectorMaker(threading.Thread):
     def wake(self) -> None:
         self._woken.set()
 
+    def hear(self, conversation_id: str) -> None:
+        """Something was said there. It is looked at when the thread wakes next."""
+        self._heard.add(conversation_id)
+
     def end(self) -> None:
         self._ended = True
         self._woken.set()
 
     def _work(self) -> None:
-        made = 0
-        while not self._ended and (claimed := vectors.claim(self._resting())):
-            connection.close()  # none is held while an embedder is waited for
-            for one_kind in _by_kind(claimed):
-                made += self._make(one_kind)
+        self._note()
+        made = self._made(vectors)
+        self._made(history)
         vectors.complete_changes()
         vectors.discard_old()
         if made >= vectors.INDEX_FROM or time.monotonic() - self._tended > TEND_SECONDS:
@@ -65,33 +96,50 @@ class VectorMaker(threading.Thread):
             for name in vectors.tend_indexes():
                 log.info("Built the index %s", name)
 
+    def _note(self) -> None:
+        heard, self._heard = self._heard, set()
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            history.note()
+            history.discard()
+        elif heard:
+            history.note(heard)
+
+    def _made(self, source: Source) -> int:
+        made = 0
+        while not self._ended and (claimed := source.claim(self._resting())):
+            connection.close()  # none is held while an embedder is waited for
+            for of_one_place in _by_place(claimed):
+                made += self._make(source, of_one_place)
+        return made
+
     def _resting(self) -> list[str]:
         now = time.monotonic()
         self._paused = {handle: until for handle, until in self._paused.items() if until > now}
         return list(self._paused)
 
-    def _make(self, claimed: list[Claimed]) -> int:
-        """How many were made; claimed passages of one archive and generation."""
+    def _make(self, source: Source, claimed: list[Claimed]) -> int:
+        """How many were made, of texts of one place."""
         handle = claimed[0].embedding
         try:
             made = self._embedders.of(handle).embed([one.text for one in claimed], BATCH_SECONDS)
-            vectors.store(claimed, made)
+            source.store(claimed, made)
             return len(made)
         except EmbeddingFailed as error:
             seconds = vectors.pause(claimed[0].attempts, error.retry_after)
             self._paused[handle] = time.monotonic() + min(seconds, self._interval)
-            self._postpone(claimed, str(error), seconds)
+            self._postpone(source, claimed, str(error), seconds)
         except WrongDimension as error:
-            self._postpone(claimed, str(error), vectors.LONGEST_PAUSE)
+            self._postpone(source, claimed, str(error), vectors.LONGEST_PAUSE)
         return 0
 
-    def _postpone(self, claimed: list[Claimed], reason: str, seconds: float) -> None:
-        log.warning("%d vectors of %s are put off: %s", len(claimed), claimed[0].archive_id, reason)
-        vectors.postpone(claimed, reason, seconds)
+    def _postpone(self, source: Source, claimed: list[Claimed], reason: str, seconds: float) -> None:
+        log.warning("%d vectors of %s are put off: %s", len(claimed), claimed[0].place, reason)
+        source.postpone(claimed, reason, seconds)
 
 
-def _by_kind(claimed: Iterable[Claimed]) -> list[list[Claimed]]:
-    def kind(one: Claimed) -> tuple[str, int]:
-        return one.archive_id, one.generation
+def _by_place(claimed: Iterable[Claimed]) -> list[list[Claimed]]:
+    def place(one: Claimed) -> Any:
+        return one.place
 
-    return [list(group) for _, group in groupby(sorted(claimed, key=kind), kind)]
+    return [list(group) for _, group in groupby(sorted(claimed, key=place), place)]

@@ -4,6 +4,7 @@ from agents.models.agent import Agent, AgentArchive, AgentBlock, AgentTool
 from agents.models.approval import Approval
 from agents.models.callback import Callback
 from agents.models.conversation import Conversation, Inbox
+from agents.models.history import EmbeddedHistory, MessageVector
 from agents.models.identity import AgentIdentity, BlockIdentity, Identity
 from agents.models.listing import ModelListing
 from agents.models.message import Message
@@ -20,9 +21,11 @@ __all__ = [
     "BlockIdentity",
     "Callback",
     "Conversation",
+    "EmbeddedHistory",
     "Identity",
     "Inbox",
     "Message",
+    "MessageVector",
     "ModelListing",
     "Run",
     "Step",

@@ -61,6 +61,9 @@ class Agent(models.Model):
             models.Index(fields=["organization", "-created_at", "id"], name="agent_newest"),
             models.Index(fields=["organization", "-updated_at", "id"], name="agent_changed"),
             models.Index(fields=["organization", "name"], name="agent_by_name"),
+            models.Index(
+                fields=["embedding"], condition=models.Q(embedding__isnull=False), name="agent_with_embedding"
+            ),
             GinIndex(fields=["tags"], name="agent_tags"),
         ]
 

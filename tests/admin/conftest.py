@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.fields import new_id
 from accounts.models import Organization, User
 from agents.creation import create_agent
-from agents.models import Agent, Approval, Callback, Conversation, Message, Run, Step, ToolAttempt
+from agents.models import Agent, Approval, Callback, Conversation, EmbeddedHistory, Message, Run, Step, ToolAttempt
 from agents.runs import Offer, accept
 from memory.models import Archive, Passage
 from tools.mcp.secrets import sealed
@@ -172,6 +172,7 @@ def _further_rows(organization: Organization, agent: Agent) -> None:
         organization=organization, name=f"{organization.name} notes", embedding="openai/small"
     )
     agent.archives.add(archive)
+    EmbeddedHistory.objects.create(conversation=agent.conversations.get(is_default=True), embedding="fake/a")
     for text in (f"{organization.name} buys tea in Assam.", "The kettle whistles."):
         Passage.objects.create(organization=organization, archive=archive, text=text, created_at=timezone.now())
     McpServer.objects.create(

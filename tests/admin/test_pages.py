@@ -15,7 +15,7 @@ MODELS = {model._meta.label_lower for model in admin.site._registry if model._me
 EXPECTED = (
     "accounts.organization accounts.user accounts.apikey memory.block memory.archive memory.passage "
     "memory.missingvector tools.tool tools.mcpserver agents.agent agents.approval agents.callback "
-    "agents.conversation agents.run agents.step agents.toolattempt agents.message workers.worker"
+    "agents.embeddedhistory agents.conversation agents.run agents.step agents.toolattempt agents.message workers.worker"
 )
 
 

@@ -631,6 +631,7 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "created_at": "time",
             "agent_id": "agent-id",
             "conversation_id": "conv-id",
+            "words_only": "bool - the query's vector could not be had",
         },
     ),
     "ToolCall": (
