@@ -147,7 +147,15 @@ def said(role: str, content: dict[str, Any], name: str | None) -> Said:
         return Said("user", json.dumps({"type": "system_message", "message": content["text"]}, ensure_ascii=False))
     if role == Message.Role.SUMMARY:
         return Said("user", packed_summary(content["summary"]), nudge=True)
-    return Said("user", content["content"], name=name, nudge=content.get("nudge", False))
+    return Said("user", _with_memories(content), name=name, nudge=content.get("nudge", False))
+
+
+def _with_memories(content: dict[str, Any]) -> str | list[dict[str, Any]]:
+    """What a user said, and what the agent's memory had on it (agents/retrieval.py)."""
+    own, memories = content["content"], (content.get("retrieved") or {}).get("text")
+    if not memories:
+        return own
+    return f"{own}\n\n{memories}" if isinstance(own, str) else [*own, {"type": "text", "text": memories}]
 
 
 def tool_return(content: dict[str, Any]) -> ToolReturn:

@@ -21,6 +21,8 @@ MOST_CHARS = 20_000
 BATCH_TEXTS = 64
 BATCH_CHARS = 200_000
 RETRY_PAUSES = (0.5, 2.0)
+LOCAL_TEXTS = 8
+LOCAL_PAUSE = 0.002
 
 NONE = "none"
 """In the place of a handle: words only."""
@@ -96,7 +98,10 @@ class Remote:
 
 
 class Local:
-    """The model that comes with Perdure: loaded with the first text, once in a process, and used by one at a time."""
+    """The model that comes with Perdure: loaded with the first text, once in a process, and used by one at a time.
+
+    Whoever has many texts lets others in between, so that the query of a search need not wait for all of them.
+    """
 
     def __init__(self, model: Path):
         self._folder = model
@@ -104,13 +109,26 @@ class Local:
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str], seconds: float) -> list[Vector]:
-        with self._lock:
-            if self._model is None:
-                try:
-                    self._model = minilm.MiniLM(self._folder)
-                except (minilm.Damaged, ImportError, OSError) as error:
-                    raise EmbeddingFailed(f"The local embedding model cannot be loaded: {error}") from error
-            return self._model.vectors([text[:MOST_CHARS] for text in texts])
+        until, found = time.monotonic() + seconds, list[Vector]()
+        for start in range(0, len(texts), LOCAL_TEXTS):
+            if start:
+                time.sleep(LOCAL_PAUSE)
+            if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise EmbeddingFailed("The local embedding model is busy.", passing=True)
+            try:
+                part = texts[start : start + LOCAL_TEXTS]
+                found += self._loaded().vectors([text[:MOST_CHARS] for text in part])
+            finally:
+                self._lock.release()
+        return found
+
+    def _loaded(self) -> minilm.MiniLM:
+        if self._model is None:
+            try:
+                self._model = minilm.MiniLM(self._folder)
+            except (minilm.Damaged, ImportError, OSError) as error:
+                raise EmbeddingFailed(f"The local embedding model cannot be loaded: {error}") from error
+        return self._model
 
 
 class Embedders:

@@ -1,4 +1,7 @@
-"""Vectors of messages, and how far each conversation has its own. The database deletes both with what they are of."""
+"""Vectors of messages, and how far each conversation has its own. The database deletes both with what they are of.
+
+And what an agent wants to be told with each message.
+"""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -73,6 +76,17 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
+        ),
+        migrations.AddField(
+            model_name="agent",
+            name="retrieval",
+            field=accounts.fields.SafeJSONField(
+                blank=True,
+                db_default={},
+                default=dict,
+                help_text='Told with each message: {"sources": ["archives", "messages"], "tokens": 1000}; '
+                "empty: nothing",
+            ),
         ),
         migrations.AddIndex(
             model_name="agent",

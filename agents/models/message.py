@@ -14,11 +14,13 @@ from agents.models.run import Run, Step
 
 
 class Message(models.Model):
-    """One entry of a conversation. Immutable, but for the system message, which is compiled anew when memory changes.
+    """One entry of a conversation. Immutable, but for the system message, which is compiled anew when memory changes,
+    and for `retrieved`, which is added before the message is answered.
 
     content, by role:
       system     {"text"}            the compiled prompt; {"inputs"} is the fingerprint of what it was made from
       user       {"content"}         text, or a list of content parts; {"nudge": true}: the loop's own word
+                 {"retrieved": {"text", "ids"}}: what the agent's memory had on it, told to the model alone
       assistant  {"text", "reasoning": [...], "calls": [{"id", "name", "arguments"}]}
                  {"waiting": [call id, ...]} when some of them wait to be answered
       tool       {"call_id", "name", "status", "text", "stdout", "stderr"}

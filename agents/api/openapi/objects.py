@@ -42,6 +42,7 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "llm_config": "LlmConfig",
             "embedding_config": "EmbeddingConfig?",
             "compaction_settings": "object?",
+            "retrieval": "object - what of its memory it is told with each message; empty: nothing",
             "response_format": "object?",
             "tool_rules": "[ToolRule]",
             "message_ids": "[message-id] - what is in context, the system prompt first",
