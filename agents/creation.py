@@ -90,6 +90,7 @@ def create_agent(
     agent = Agent.objects.create(
         organization_id=organization_id,
         tool_rules=rules,
+        initial_messages=list(opening),
         created_by_id=actor_id,
         last_updated_by_id=actor_id,
         **fields,
@@ -125,12 +126,28 @@ def create_conversation(
     Inbox.objects.create(conversation=conversation)
     loaded = agent_with_belongings(conversation)
     text = compiled_prompt(loaded, conversation, len(opening))
-    rows = [Message(seq=1, role="system", content={"text": text, "inputs": prompt_fingerprint(loaded)})]
-    rows += [opening_row(message, seq=2 + index) for index, message in enumerate(opening)]
-    for row in rows:
-        row.organization_id, row.agent_id, row.conversation_id = agent.organization_id, agent.id, conversation.id
-    Message.objects.bulk_create(rows)
+    prompt = Message(seq=1, role="system", content={"text": text, "inputs": prompt_fingerprint(loaded)})
+    _add(conversation, [prompt, *_opening_rows(opening, 2)])
     return conversation
+
+
+def begin_anew(conversation: Conversation, opening: Sequence[dict[str, Any]] = ()) -> None:
+    """Leave everything that was said out of context, and go on with `opening`. The row is locked by the caller."""
+    conversation.context_from, conversation.summary_seq = conversation.next_seq, None
+    _add(conversation, _opening_rows(opening, conversation.next_seq))
+    conversation.next_seq += len(opening)
+    conversation.save(update_fields=["context_from", "summary_seq", "next_seq", "updated_at"])
+
+
+def _opening_rows(opening: Sequence[dict[str, Any]], seq: int) -> list[Message]:
+    return [opening_row(message, seq=seq + index) for index, message in enumerate(opening)]
+
+
+def _add(conversation: Conversation, rows: Sequence[Message]) -> None:
+    for row in rows:
+        row.organization_id, row.agent_id = conversation.organization_id, conversation.agent_id
+        row.conversation_id = conversation.id
+    Message.objects.bulk_create(rows)
 
 
 def create_block(organization_id: str, actor_id: str | None = None, **fields: Any) -> Block:

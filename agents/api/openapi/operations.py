@@ -211,6 +211,8 @@ _OPERATIONS: dict[str, Operation] = {
         "agents.messages.reset",
         "Empty the context window",
         "AgentState",
+        body="ResetRequest",
+        body_is_needed=False,
         errors=(409,),
         description="The agent's own thread begins anew. Everything that was said stays in recall memory.",
     ),
