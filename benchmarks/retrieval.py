@@ -57,7 +57,7 @@ def ranked(
 
     shelf, ids = filed(documents, with_vectors, messages)
     found = {"words": [named(shelf(line["question"], False), ids) for line in questions]}
-    if with_vectors and not messages:
+    if with_vectors:
         found["both"] = [named(shelf(line["question"], True), ids) for line in questions]
         by_terms, weight = searching.by_terms, Match
         searching.by_terms = lambda *_: list[weight]()  # type: ignore[valid-type]
@@ -71,7 +71,7 @@ def filed(documents: list[dict[str, Any]], with_vectors: bool, messages: bool) -
     from accounts.models import Organization
 
     organization = Organization.objects.create(name="benchmark")
-    return as_messages(organization, documents) if messages else as_passages(organization, documents, with_vectors)
+    return (as_messages if messages else as_passages)(organization, documents, with_vectors)
 
 
 def as_passages(organization: Any, documents: list[dict[str, Any]], with_vectors: bool) -> tuple[Any, dict[str, str]]:
@@ -100,12 +100,20 @@ def as_passages(organization: Any, documents: list[dict[str, Any]], with_vectors
     return shelf, {passage.id: line["id"] for passage, line in zip(passages, documents, strict=True)}
 
 
-def as_messages(organization: Any, documents: list[dict[str, Any]]) -> tuple[Any, dict[str, str]]:
+def as_messages(organization: Any, documents: list[dict[str, Any]], with_vectors: bool) -> tuple[Any, dict[str, str]]:
+    from agents import history
     from agents.models import Agent, Conversation, Message
-    from memory import recall
+    from memory import minilm, recall
+    from memory.embeddings import LOCAL, Embedders, Endpoint
 
-    agent = Agent.objects.create(organization=organization, name="a", system="", model="demo/scripted")
-    place = Conversation.objects.create(organization=organization, agent=agent)
+    agent = Agent.objects.create(
+        organization=organization,
+        name="a",
+        system="",
+        model="demo/scripted",
+        embedding=LOCAL if with_vectors else None,
+    )
+    place = Conversation.objects.create(organization=organization, agent=agent, next_seq=len(documents) + 1)
     rows = [
         Message(
             organization=organization,
@@ -120,9 +128,20 @@ def as_messages(organization: Any, documents: list[dict[str, Any]]) -> tuple[Any
         for seq, line in enumerate(documents, 1)
     ]
     Message.objects.bulk_create(rows)
+    embedders = Embedders(lambda name: Endpoint(""), minilm.folder())
+    history.note()
+    while claimed := history.claim():
+        history.store(claimed, embedders.of(LOCAL).embed([one.text for one in claimed], 600))
+
+    @cache
+    def embed(handle: str, text: str) -> list[float]:
+        return embedders.of(handle).embed([text], 60)[0]
+
+    near = history.near(Agent.objects.filter(id=agent.id), [LOCAL], embed)
 
     def shelf(question: str, both: bool) -> Sequence[Any]:
-        return recall.search(Message.objects.filter(agent=agent), question, limit=DEPTHS[-1], neighbours="all")
+        own, chosen = Message.objects.filter(agent=agent), near if both else None
+        return recall.search(own, question, limit=DEPTHS[-1], neighbours="all", near=chosen)
 
     return shelf, {row.id: line["id"] for row, line in zip(rows, documents, strict=True)}
 

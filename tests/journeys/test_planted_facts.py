@@ -3,6 +3,7 @@
 python -m pytest tests/journeys/test_planted_facts.py --faults -s        the long one, with its figures
 """
 
+import itertools
 import json
 import random
 from collections.abc import Iterator
@@ -125,9 +126,14 @@ def check_all_is_kept(server: Server, told: Told, messages: int) -> None:
 
 SMALL = (10, 60, 2)
 LONG = (100, 2_000, 5)
+"""Facts, messages, compactions."""
+SIZES = [
+    pytest.param(SMALL, id="small"),
+    pytest.param(LONG, id="long", marks=[pytest.mark.faults, pytest.mark.timeout(1_200)]),
+]
 
 
-@pytest.mark.parametrize("size", [SMALL, pytest.param(LONG, marks=pytest.mark.faults)], ids=["small", "long"])
+@pytest.mark.parametrize("size", SIZES)
 def test_by_words(server: Server, size: tuple[int, int, int]) -> None:
     told = planted(server, *size)
     check_all_is_kept(server, told, size[1])
@@ -144,12 +150,12 @@ def embedding_server(tmp_path: Path, llm: FakeLLM) -> Iterator[Server]:
 
 
 @pytest.mark.skipif(minilm.folder() is None, reason="the local embedding model is not installed")
-@pytest.mark.parametrize("size", [SMALL, pytest.param(LONG, marks=pytest.mark.faults)], ids=["small", "long"])
+@pytest.mark.parametrize("size", SIZES)
 def test_by_words_and_vectors(embedding_server: Server, size: tuple[int, int, int]) -> None:
     server = embedding_server
     told = planted(server, *size, embedding=LOCAL)
     check_all_is_kept(server, told, size[1])
-    wait_until(lambda: history_has_vectors(server, told.agent), 300, "the messages have their vectors")
+    wait_until(lambda: history_has_vectors(server, told.agent), 600, "the messages have their vectors")
     shares = figures(server, told)
     assert shares["same"][1] >= 0.99
     assert shares["other"][1] >= 0.80
@@ -180,3 +186,21 @@ def test_searches_stay_within_their_bounds(server: Server) -> None:
     assert pelicans == [{mine, answer}, {answer}, {mine}, set(), {mine, answer}]
     of_strangers = stranger.messages.search(query="pelican")
     assert {item.agent_id for item in of_strangers} == {theirs}
+
+
+def test_an_agent_is_told_what_it_remembers(server: Server) -> None:
+    """Set through the client that knows nothing of it; the same bytes in every step, and in the turns that follow."""
+    client = server.client()
+    agent = server.agent("conversation_search", extra_body={"retrieval": {"sources": ["archives"], "tokens": 300}})
+    client.agents.passages.create(agent, text="The heron at the pier is called Edgar.")
+    asked = "How is the heron called?"
+    server.llm.script(match=asked, calls=[{"name": "conversation_search", "arguments": {"query": "pier"}}])
+    client.agents.messages.create(agent, input=asked)
+    client.agents.messages.create(agent, input="Thank you.")
+    requests = [one["body"]["messages"][1:] for one in server.llm.calls() if agent in str(one["body"])]
+    assert len(requests) == 3
+    assert "is called Edgar" in str(requests[0])
+    for earlier, later in itertools.pairwise(requests):
+        assert later[: len(earlier)] == earlier
+    shown = client.agents.messages.list(agent, order="asc").items
+    assert [message.content for message in shown if message.message_type == "user_message"] == [asked, "Thank you."]
