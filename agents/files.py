@@ -86,11 +86,13 @@ class Files:
         if len(wanted) > self._agent.max_files_open:
             raise ToolError(f"{len(wanted)} files are more than can be open at once: {self._agent.max_files_open}.")
         rows = self._locked(Q(is_open=True) | Q(file_id__in=list(wanted)))
-        change = Change()
-        for row in rows:
-            if row.file_id in wanted:
-                self._open(row, wanted[row.file_id])
-                change.opened.append(f"{_path(row)}, lines {row.first_line} to {row.last_line} of {row.file.lines}")
+        by_file, change = {row.file_id: row for row in rows}, Change()
+        for file_id, one in wanted.items():
+            if file_id not in by_file:
+                raise ToolError(f"{one.path} is no longer there.")
+            row = by_file[file_id]
+            self._open(row, one)
+            change.opened.append(f"{_path(row)}, lines {row.first_line} to {row.last_line} of {row.file.lines}")
         others = sorted(
             (row for row in rows if row.is_open and row.file_id not in wanted),
             key=lambda row: (row.accessed_at, row.id),
