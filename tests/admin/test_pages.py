@@ -16,8 +16,8 @@ OURS = ("accounts", "memory", "tools", "agents", "workers")
 MODELS = {model._meta.label_lower for model in admin.site._registry if model._meta.app_label in OURS}
 EXPECTED = (
     "accounts.organization accounts.user accounts.apikey memory.block memory.archive memory.passage "
-    "memory.missingvector memory.folder memory.file tools.tool tools.mcpserver agents.agent agents.approval agents.callback "
-    "agents.conversation agents.run agents.step agents.toolattempt agents.message workers.worker"
+    "memory.missingvector memory.folder memory.file tools.tool tools.mcpserver agents.agent agents.approval "
+    "agents.callback agents.conversation agents.run agents.step agents.toolattempt agents.message workers.worker"
 )
 
 

@@ -28,7 +28,7 @@ class Problem(Exception):
 
 def text_of(kind: str, data: bytes) -> str:
     """Lines end in \\n alone. Raises Problem."""
-    text = _READERS[kind](data).replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+    text = _READERS[kind](data).replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
     if not text.strip():
         raise Problem(_NO_TEXT)
     if len(text) > LONGEST:
