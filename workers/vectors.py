@@ -12,7 +12,7 @@ from itertools import groupby
 
 from django.db import Error, connection
 
-from memory import vectors
+from memory import files, vectors
 from memory.embeddings import Embedders, EmbeddingFailed
 from memory.vectors import Claimed, WrongDimension
 
@@ -59,6 +59,7 @@ class VectorMaker(threading.Thread):
             for one_kind in _by_kind(claimed):
                 made += self._make(one_kind)
         vectors.complete_changes()
+        files.complete()
         vectors.discard_old()
         if made >= vectors.INDEX_FROM or time.monotonic() - self._tended > TEND_SECONDS:
             self._tended = time.monotonic()
