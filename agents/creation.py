@@ -6,9 +6,10 @@ from functools import reduce
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count
 
 from accounts.fields import new_id
-from agents.errors import BadRequest, NotFound
+from agents.errors import BadRequest, Conflict, NotFound
 from agents.loading import agent_with_belongings, compiled_prompt, prompt_fingerprint
 from agents.loop.prompts import default_system
 from agents.loop.style import style_for
@@ -177,8 +178,30 @@ def copied(blocks: Mapping[str, Block], actor_id: str | None) -> dict[str, str]:
     return ids
 
 
+@transaction.atomic
 def attach_blocks(agent: Agent, blocks: Sequence[Block]) -> None:
+    """An agent holds one block of each label. Raises Conflict, and then none is attached."""
+    if not blocks:
+        return
+    lock_agents([agent.id])
     AgentBlock.objects.bulk_create((AgentBlock(agent=agent, block=block) for block in blocks), ignore_conflicts=True)
+    check_labels([agent.id])
+
+
+def lock_agents(ids: Sequence[str]) -> None:
+    """Until the transaction ends, nobody else gives these agents a block or renames one of theirs."""
+    list(Agent.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id").values_list("id"))
+
+
+def check_labels(ids: Sequence[str]) -> None:
+    """Raises Conflict for a locked agent with two blocks of one label."""
+    held = AgentBlock.objects.filter(agent__in=ids).order_by("agent_id").values_list("agent_id", "block__label")
+    twice = held.annotate(count=Count("id")).filter(count__gt=1).first()
+    if twice:
+        raise Conflict(
+            f"Agent {twice[0]} would have two blocks with the label {twice[1]!r}. Detach one of them, or give it "
+            "another label first."
+        )
 
 
 @transaction.atomic

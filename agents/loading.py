@@ -14,13 +14,16 @@ from agents import approvals
 from agents.llm.tokens import estimate, estimate_message, estimate_tool
 from agents.loop.compaction import FULL, OUT_OF_VIEW, first_kept, shortened
 from agents.loop.context import Facts, compile_prompt, skills
+from agents.loop.directories import Directory, FileLine, Room
+from agents.loop.directories import Window as FileWindow
+from agents.loop.directories import render as render_directories
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reply, Usage
 from agents.loop.ports import ModelSettings
 from agents.loop.state import MAX_STEPS, StepState, Tried
 from agents.loop.style import Style, style_for
 from agents.mail import replies
-from agents.models import Agent, Conversation, Message, Step, ToolAttempt
+from agents.models import Agent, AgentFile, Conversation, Message, Step, ToolAttempt
 from agents.rows import INPUT, said, tool_return
 from agents.turns import Turn, row_of
 from memory.core import BlockText
@@ -30,6 +33,8 @@ from tools.spec import ToolCall, ToolReturn, ToolSpec
 
 DEFAULT_THINKING = 4_096
 """Tokens for thoughts, where a client asks for them and does not say how many."""
+FILES_LISTED = 100
+"""Of each folder, in the system prompt; the open ones first."""
 
 # Written out, because every step runs it, and composing it from expressions would cost more than running it.
 _WITH_BELONGINGS = """
@@ -49,7 +54,20 @@ SELECT {columns},
                     ORDER BY attached.id)
           FROM agents_agenttool AS attached JOIN tools_tool AS tool ON tool.id = attached.tool_id
          WHERE attached.agent_id = agent.id) AS tool_rows,
-       ARRAY(SELECT archive_id FROM agents_agentarchive WHERE agent_id = agent.id ORDER BY id) AS archive_ids
+       ARRAY(SELECT archive_id FROM agents_agentarchive WHERE agent_id = agent.id ORDER BY id) AS archive_ids,
+       (SELECT jsonb_agg(jsonb_build_object(
+                    'name', folder.name, 'description', folder.description, 'instructions', folder.instructions,
+                    'count', (SELECT count(*) FROM memory_file WHERE folder_id = folder.id AND lines IS NOT NULL),
+                    'files', (SELECT jsonb_agg(to_jsonb(listed) ORDER BY listed.name) FROM (
+                                     SELECT file.name, file.lines, seen.id, seen.is_open, seen.first_line,
+                                            seen.last_line, seen.opened_at, octet_length(seen.window) AS bytes
+                                       FROM agents_agentfile AS seen JOIN memory_file AS file ON file.id = seen.file_id
+                                      WHERE seen.agent_id = agent.id AND file.folder_id = folder.id
+                                        AND file.lines IS NOT NULL
+                                      ORDER BY seen.is_open DESC, file.name LIMIT %s) AS listed))
+                    ORDER BY attached.id)
+          FROM agents_agentfolder AS attached JOIN memory_folder AS folder ON folder.id = attached.folder_id
+         WHERE attached.agent_id = agent.id) AS folder_rows
   FROM agents_agent AS agent WHERE agent.id = %s
 """
 
@@ -107,7 +125,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A step's start, and the row of its agent with `block_rows`, `tool_rows` and `archive_ids`."""
+    """A step's start, and the row of its agent with `block_rows`, `tool_rows`, `archive_ids` and `folder_rows`."""
 
     state: StepState
     agent: Any
@@ -156,7 +174,7 @@ def _window(
     history = tuple(row.said() for row in rows)
     sizes = [estimate_message(message) for message in history]
     memory = sum(estimate(row["value"]) for row in agent.block_rows)
-    fixed = estimate(agent.system) + memory + sum(map(estimate_tool, tools))
+    fixed = estimate(agent.system) + memory + sum(map(estimate_tool, tools)) + _directory_tokens(agent.folder_rows)
     fixed += estimate_message(summary) if summary else 0
     failures = turn.step.llm_failures if turn.step.error_code == "context_overflow" else 0
     first = first_kept(history, sizes, fixed, limit, failures)
@@ -178,15 +196,16 @@ def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted
 
 
 def agent_with_belongings(place: Conversation) -> Any:
-    """The agent of a conversation with `block_rows` and `tool_rows` (dicts), and `archive_ids`, each in the order of
-    attaching. Blocks that the conversation has of its own stand in the place of the agent's.
+    """The agent of a conversation with `block_rows`, `tool_rows` and `folder_rows` (dicts), and `archive_ids`, each in
+    the order of attaching. Blocks that the conversation has of its own stand in the place of the agent's.
     """
-    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), place.agent_id])
+    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), FILES_LISTED, place.agent_id])
     if found is None:
         raise Agent.DoesNotExist(place.agent_id)
     agent: Any = found[0]
-    blocks, tools, agent.archive_ids = found[1]
+    blocks, tools, agent.archive_ids, folders = found[1]
     agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
+    agent.folder_rows = json.loads(folders or "[]")
     return agent
 
 
@@ -198,12 +217,45 @@ def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> 
         recalled=max(0, conversation.next_seq - 2 - in_context),
         archived=Passage.objects.filter(archive_id__in=agent.archive_ids).count() if agent.archive_ids else 0,
     )
-    return compile_prompt(agent.system, block_texts(agent.block_rows), agent.tool_rules, _style(agent), facts)
+    blocks, shown = block_texts(agent.block_rows), directories(agent)
+    return compile_prompt(agent.system, blocks, agent.tool_rules, _style(agent), facts, shown)
+
+
+def directories(agent: Any) -> str:
+    """The part of the prompt that shows the agent's folders and the files that are open; empty without folders."""
+    open_ids = [file["id"] for folder in agent.folder_rows for file in folder["files"] or () if file["is_open"]]
+    windows = dict(AgentFile.objects.filter(id__in=open_ids).values_list("id", "window")) if open_ids else {}
+    shown = [_directory(folder, windows) for folder in agent.folder_rows]
+    return render_directories(shown, Room(agent.max_files_open, agent.per_file_view_window_char_limit))
+
+
+def _directory(folder: dict[str, Any], windows: dict[str, str | None]) -> Directory:
+    files = [
+        FileLine(
+            file["name"],
+            file["lines"],
+            FileWindow(file["first_line"], file["last_line"], windows.get(file["id"]) or "")
+            if file["is_open"]
+            else None,
+        )
+        for file in folder["files"] or ()
+    ]
+    return Directory(folder["name"], folder["description"] or "", folder["instructions"] or "", files, folder["count"])
+
+
+def _directory_tokens(folders: list[dict[str, Any]]) -> int:
+    """Estimated without the windows themselves, which are read only when the prompt is compiled."""
+    files = [file for folder in folders for file in folder["files"] or ()]
+    lines = sum(file["last_line"] - file["first_line"] + 1 for file in files if file["is_open"])
+    shown = sum(file["bytes"] or 0 for file in files if file["is_open"])
+    return estimate(json.dumps(folders)) + shown // 4 + 2 * lines if folders else 0
 
 
 def prompt_fingerprint(agent: Any) -> str:
     """Changes exactly when the compiled prompt has to."""
     inputs = [agent.system, agent.agent_type, agent.tool_rules, agent.block_rows]
+    if agent.folder_rows:
+        inputs += [agent.folder_rows, agent.max_files_open, agent.per_file_view_window_char_limit]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

@@ -14,6 +14,7 @@ from agents import history
 from agents.creation import attach_blocks, create_block
 from agents.embedding import default_columns, embedding_of
 from agents.faultpoints import faultpoint
+from agents.files import Files
 from agents.loading import block_texts
 from agents.loop.ports import Abort
 from agents.loop.step import Admitted
@@ -180,6 +181,7 @@ def _run(
         core=core,
         archival=Archival(agent.organization_id, agent.archive_ids, lambda: default_archive(agent), embed),
         mail=Post(turn, agent, admitted.call.id),
+        files=Files(agent, embed),
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
         near=_near(agent, embed) if embed else None,
         now=timezone.now(),

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from django.db import Error, connection
 
 from agents import history
-from memory import vectors
+from memory import files, vectors
 from memory.embeddings import Embedders, EmbeddingFailed
 from memory.vectors import WrongDimension
 
@@ -90,6 +90,7 @@ class VectorMaker(threading.Thread):
         made = self._made(vectors)
         self._made(history)
         vectors.complete_changes()
+        files.complete()
         vectors.discard_old()
         if made >= vectors.INDEX_FROM or time.monotonic() - self._tended > TEND_SECONDS:
             self._tended = time.monotonic()

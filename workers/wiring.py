@@ -23,6 +23,7 @@ from memory.embeddings import Embedders, EmbeddingFailed, Endpoint, UnknownEmbed
 from tools.sandbox import Limits, Sandbox
 from workers.claims import Holds
 from workers.heartbeat import CancelListener, Heartbeat
+from workers.reading import FileReader
 from workers.sweep import Sweeper
 from workers.vectors import VectorMaker
 
@@ -99,6 +100,11 @@ class WorkerProcess:
     def vector_maker(self) -> VectorMaker:
         return VectorMaker(settings.SWEEP_SECONDS, self.outfit.embedders)
 
+    @cached_property
+    def file_reader(self) -> FileReader:
+        wake = self.vector_maker.wake
+        return FileReader(settings.SWEEP_SECONDS, settings.LEASE_SECONDS, settings.FILE_SECONDS, wake)
+
     def start(self) -> None:
         hints.on_failure = self.take_up
         self._heartbeat.sandbox = str(self.outfit.sandbox.tier)
@@ -106,6 +112,7 @@ class WorkerProcess:
         self._heartbeat.start()
         self._sweeper.start()
         self.vector_maker.start()
+        self.file_reader.start()
         CancelListener(self.holds).start()
 
     def advance(self, conversation_id: str) -> None:
@@ -126,6 +133,7 @@ class WorkerProcess:
         """Give every hold back in good order, for at most the grace that the settings allow."""
         self._sweeper.end()
         self.vector_maker.end()
+        self.file_reader.end()
         self.holds.stop()
         waited = threading.Event()
         for _ in range(int(settings.STOP_GRACE_SECONDS * 20)):

@@ -218,7 +218,16 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
     search_help_text = "Name, tag or id"
     list_per_page = 50
     ordering = ("-created_at",)
-    readonly_fields = ("id", "conversation", "runs", "created_by_id", "last_updated_by_id", "created_at", "updated_at")
+    readonly_fields = (
+        "id",
+        "conversation",
+        "runs",
+        "reads",
+        "created_by_id",
+        "last_updated_by_id",
+        "created_at",
+        "updated_at",
+    )
     add_fieldsets = (
         (None, {"fields": ("organization", *MADE_WITH)}),
         ("Core memory and tools", {"fields": ("persona", "human", "base_tools")}),
@@ -226,6 +235,7 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", ("conversation", "runs"), ("model", "agent_type"), "description", "tags")}),
         ("Instructions", {"fields": ("system",)}),
+        ("Files", {"classes": ("collapse",), "fields": ("reads", "max_files_open", "per_file_view_window_char_limit")}),
         (
             "Model",
             {
@@ -249,8 +259,6 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
                     "timezone",
                     "hidden",
                     "message_buffer_autoclear",
-                    "max_files_open",
-                    "per_file_view_window_char_limit",
                     "metadata",
                     "labels_of_origin",
                 ),
@@ -318,6 +326,10 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
     @admin.display(description="conversation")
     def conversation(self, agent: Any) -> SafeString | str:
         return link("conversation", agent.default_conversation_id, "Its default conversation")
+
+    @admin.display(description="folders")
+    def reads(self, agent: Agent) -> str:
+        return ", ".join(agent.folders.order_by("agentfolder__id").values_list("name", flat=True)) or "none"
 
     @admin.display(description="runs")
     def runs(self, agent: Agent) -> SafeString:

@@ -34,7 +34,7 @@ from memory.models import Passage
 from tools.spec import ToolSpec
 
 _COMPILED_AT = re.compile(r"^- System prompt last recompiled: .*$", re.MULTILINE)
-_RULES, _FACTS = "<tool_usage_rules>", "<memory_metadata>"
+_RULES, _DIRECTORIES, _FACTS = "<tool_usage_rules>", "<directories>", "<memory_metadata>"
 
 
 class CoreMemory(ApiView):
@@ -96,17 +96,22 @@ class Prompt:
     instructions: str
     memory: str
     rules: str
+    directories: str
     facts: str
 
 
 def prompt_parts(agent: Any, text: str) -> Prompt:
-    """The facts stand last and the rules before them, so that nothing in a block is taken for either."""
+    """The facts stand last, the directories and the rules before them: nothing in a block is taken for any of them."""
     body, mark, facts = text.rpartition(_FACTS)
+    folders = ""
+    if agent.folder_rows and _DIRECTORIES in body:
+        body, _, folders = body.rpartition(_DIRECTORIES)
     rules = body.rpartition(_RULES)[2] if agent.tool_rules and body.rstrip().endswith("</tool_usage_rules>") else ""
     return Prompt(
         instructions=agent.system,
         memory=render(block_texts(agent.block_rows), style_for(agent.agent_type).line_numbers),
         rules=f"{_RULES}{rules}".strip() if rules else "",
+        directories=f"{_DIRECTORIES}{folders}".strip() if folders else "",
         facts=mark + facts,
     )
 
@@ -134,7 +139,7 @@ def overview(principal: Principal, place: Conversation) -> Shape:
         "core_memory": prompt.memory,
         "memory_filesystem": None,
         "tool_usage_rules": prompt.rules or None,
-        "directories": None,
+        "directories": prompt.directories or None,
         "summary_memory": summary,
         "functions_definitions": [_definition(tool) for tool in tools],
         "messages": [_internal(row, text) for row in rows],
@@ -149,7 +154,7 @@ def _counts(prompt: Prompt, tools: tuple[ToolSpec, ...]) -> dict[str, int]:
         "num_tokens_external_memory_summary": estimate(prompt.facts),
         "num_tokens_memory_filesystem": 0,
         "num_tokens_tool_usage_rules": estimate(prompt.rules),
-        "num_tokens_directories": 0,
+        "num_tokens_directories": estimate(prompt.directories),
         "num_tokens_summary_memory": 0,
         "num_tokens_functions_definitions": sum(map(estimate_tool, tools)),
     }

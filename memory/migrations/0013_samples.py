@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("memory", "0010_versions"),
+        ("memory", "0011_folders"),
     ]
 
     operations = [

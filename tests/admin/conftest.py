@@ -14,6 +14,7 @@ from accounts.models import Organization, User
 from agents.creation import create_agent
 from agents.models import Agent, Approval, Callback, Conversation, EmbeddedHistory, Message, Run, Step, ToolAttempt
 from agents.runs import Offer, accept
+from memory.files import Upload, keep, make_folder
 from memory.models import Archive, Passage
 from tools.mcp.secrets import sealed
 from tools.models import McpServer
@@ -175,6 +176,8 @@ def _further_rows(organization: Organization, agent: Agent) -> None:
     EmbeddedHistory.objects.create(conversation=agent.conversations.get(is_default=True), embedding="fake/a")
     for text in (f"{organization.name} buys tea in Assam.", "The kettle whistles."):
         Passage.objects.create(organization=organization, archive=archive, text=text, created_at=timezone.now())
+    folder = make_folder(organization.id, f"{organization.name} manuals", {"embedding": None, "dimension": None})
+    keep(folder, Upload("kettle.md", "kettle.md", "text/markdown", "text", b"It whistles."), "suffix", None)
     McpServer.objects.create(
         organization=organization,
         name=f"{organization.name} tea",
