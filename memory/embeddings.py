@@ -109,18 +109,24 @@ class Local:
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str], seconds: float) -> list[Vector]:
-        until, found = time.monotonic() + seconds, list[Vector]()
+        until = time.monotonic() + seconds
+        by_length = sorted(range(len(texts)), key=lambda number: len(texts[number]))  # such are fast together
+        found: list[Vector] = [[]] * len(texts)
         for start in range(0, len(texts), LOCAL_TEXTS):
             if start:
                 time.sleep(LOCAL_PAUSE)
-            if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
-                raise EmbeddingFailed("The local embedding model is busy.", passing=True)
-            try:
-                part = texts[start : start + LOCAL_TEXTS]
-                found += self._loaded().vectors([text[:MOST_CHARS] for text in part])
-            finally:
-                self._lock.release()
+            part = by_length[start : start + LOCAL_TEXTS]
+            for number, vector in zip(part, self._few([texts[number] for number in part], until), strict=True):
+                found[number] = vector
         return found
+
+    def _few(self, texts: list[str], until: float) -> list[Vector]:
+        if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise EmbeddingFailed("The local embedding model is busy.", passing=True)
+        try:
+            return self._loaded().vectors([text[:MOST_CHARS] for text in texts])
+        finally:
+            self._lock.release()
 
     def _loaded(self) -> minilm.MiniLM:
         if self._model is None:

@@ -116,13 +116,14 @@ class Slow:
 
     def vectors(self, texts):
         self.asked.append(len(texts))
-        return [[1.0]] * len(texts)
+        return [[float(len(text))] for text in texts]
 
 
 def test_the_local_model_takes_many_texts_in_parts_and_waits_no_longer_than_it_may(tmp_path):
     local = Local(tmp_path)
     local._model = slow = Slow()
-    assert len(local.embed(["tea"] * (LOCAL_TEXTS + 1), 1)) == LOCAL_TEXTS + 1
+    lengths = [float(1 + number * 3 % (LOCAL_TEXTS + 1)) for number in range(LOCAL_TEXTS + 1)]
+    assert local.embed(["x" * int(length) for length in lengths], 1) == [[length] for length in lengths]
     assert slow.asked == [LOCAL_TEXTS, 1]
     with local._lock, pytest.raises(EmbeddingFailed, match="is busy"):
         local.embed(["tea"], 0)
