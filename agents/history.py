@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from agents.embedding import embedding_of
 from agents.models import Agent, EmbeddedHistory
@@ -25,6 +25,8 @@ from memory.vectors import CLAIM_SECONDS, in_seconds, literal, nearest_in
 CONVERSATIONS = 8
 MESSAGES = 64
 """So many of each are claimed at once."""
+MOST_EMBEDDINGS = 3
+"""So many are compared in one search."""
 
 _SPOKEN = ("user", "assistant", "tool")
 
@@ -204,9 +206,19 @@ def discard() -> None:
 
 
 def embeddings_of(agents: QuerySet[Agent]) -> set[str]:
-    """The handles by which messages of these agents are embedded."""
-    wanted = agents.exclude(embedding=None).order_by().values_list("embedding", flat=True).distinct()
-    return {embedding for handle in wanted if (embedding := embedding_of(handle))}
+    """The handles by which messages of these agents are embedded; of many those that most agents have.
+
+    The query has to be embedded by each of them.
+    """
+    wanted = agents.exclude(embedding=None).order_by().values("embedding").annotate(agents=Count("id"))
+    found: list[str] = []
+    for handle in wanted.order_by("-agents", "embedding").values_list("embedding", flat=True):
+        embedding = embedding_of(handle)
+        if embedding and embedding not in found:
+            found.append(embedding)
+        if len(found) == MOST_EMBEDDINGS:
+            break
+    return set(found)
 
 
 def near(agents: QuerySet[Agent], embeddings: Some[str], embed: Embed) -> recall.Near:

@@ -23,7 +23,7 @@ NEIGHBOUR = 0.3
 MOST_NEIGHBOURS = 1_000
 SAMPLE = 2_000
 """So many rows tell how common words are, and how long rows are on average."""
-SEEN_ENOUGH = 40
+SEEN_ENOUGH = 10
 """A term that fewer of them hold is counted."""
 ENOUGH = 2_000
 """When so many rows hold the rarer terms, one that holds only commoner ones would not be among the best."""
@@ -46,10 +46,10 @@ SELECT whole.rows, whole.size, whole.last, asked.number, count(seen.id), count(s
 """
 
 _COUNTED = """
-SELECT given.number, held.rows, held.wanted
-  FROM unnest(%s::text[], %s::int[]) AS given(term, number),
-       LATERAL (SELECT count(*) AS rows, count(*) FILTER (WHERE found.wanted) AS wanted
-                  FROM ({rows}) AS found WHERE found.terms @@ given.term::tsquery) AS held
+WITH held AS MATERIALIZED (SELECT found.* FROM ({rows}) AS found WHERE found.terms @@ %s::tsquery)
+SELECT given.number, count(*), count(*) FILTER (WHERE held.wanted)
+  FROM unnest(%s::text[], %s::int[]) AS given(term, number) JOIN held ON held.terms @@ given.term::tsquery
+ GROUP BY given.number
 """
 
 _SCORED = """
@@ -191,11 +191,14 @@ def _place(id: str) -> float:
 
 
 def _exactly(collection: Collection, terms: Sequence[str], rare: Sequence[_Count]) -> dict[int, _Count]:
+    """The counts of those that stand anywhere. All terms find their rows in one go, which are then told apart."""
+    if not rare:
+        return {}
     rows, parameters = _sql(_judged(collection), "terms", "wanted")
     numbers = {count.number: count for count in rare}
+    given = [terms[number - 1] for number in numbers]
     with connection.cursor() as cursor:
-        given = [terms[number - 1] for number in numbers]
-        cursor.execute(_COUNTED.format(rows=rows), [given, list(numbers), *parameters])
+        cursor.execute(_COUNTED.format(rows=rows), [*parameters, " | ".join(given), given, list(numbers)])
         return {
             number: replace(numbers[number], rows=held, wanted=wanted) for number, held, wanted in cursor.fetchall()
         }

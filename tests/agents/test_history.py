@@ -248,6 +248,13 @@ def test_what_others_have_said_stays_unseen(agent):
     assert texts(search(agent, "heron")) == ["an oak"]
 
 
+def test_a_query_is_embedded_by_few_models_however_many_there_are(agent, monkeypatch):
+    monkeypatch.setattr(history, "embedding_of", lambda handle: handle)
+    for handle in ("fake/b", "fake/c", "fake/c", "fake/d", "fake/a"):
+        given.agent(embedding=handle, organization=agent.organization)
+    assert history.embeddings_of(Agent.objects.all()) == {"fake/a", "fake/c", "fake/b"}
+
+
 def test_another_embedding_makes_them_anew_and_old_ones_are_not_compared(agent, settings):
     say(agent, "likeheron at the pond", "an old oak")
     work()
