@@ -1,7 +1,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-# All of an agent is of one organization. A planner that does not know it expects far too few rows, and sorts them all.
+# All of an agent is of one organization. A planner that does not know it expects far too few rows, and sorts all.
 OWNER = "CREATE STATISTICS agents_message_owner (dependencies) ON organization_id, agent_id FROM agents_message"
 
 

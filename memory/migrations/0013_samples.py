@@ -1,7 +1,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-# All of an archive is of one organization. A planner that does not know it expects far too few rows, and sorts them all.
+# All of an archive is of one organization. A planner that does not know it expects far too few rows, and sorts all.
 OWNER = "CREATE STATISTICS memory_passage_owner (dependencies) ON organization_id, archive_id FROM memory_passage"
 
 
