@@ -369,8 +369,10 @@ def test_only_the_first_files_of_many_are_listed_and_all_that_are_open(agent, fo
         add(folder, name, VALVE)
     open_names(agent, "d")
     shown = prompt(agent)
-    assert [name for name in "abcd" if f"- Manuals/{name} (" in shown] == ["a", "d"]
-    assert "- and 2 more" in shown
+    assert [name for name in "abcd" if f"- Manuals/{name} (" in shown] == ["a", "b", "d"]
+    assert "- and more" in shown
+    monkeypatch.setattr("agents.loading.FILES_LISTED", 4)
+    assert "- and more" not in prompt(agent)
 
 
 def test_open_files_count_for_the_context_window(agent, folder):
