@@ -13,9 +13,9 @@ django_application = get_asgi_application()
 from django.conf import settings  # noqa: E402
 
 from agents.api.consumers import websocket_urls  # noqa: E402  (needs the apps loaded)
-from project.garbage import spare_what_is_loaded  # noqa: E402
+from project.interpreter import suit_a_server  # noqa: E402
 from project.limits import LimitedBodies  # noqa: E402
 
 limited = LimitedBodies(ASGIStaticFilesHandler(django_application), settings.LARGEST_BODY)
 application = ProtocolTypeRouter({"http": limited, "websocket": URLRouter(websocket_urls)})
-spare_what_is_loaded()
+suit_a_server()

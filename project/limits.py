@@ -1,13 +1,14 @@
 """Bodies that are far too large are refused before they fill the disk, whoever sends them."""
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-Message = MutableMapping[str, Any]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _REFUSED = json.dumps({"detail": "The body is far too large. Files may have PERDURE_FILE_SIZE bytes."}).encode()
 
@@ -19,7 +20,7 @@ class LimitedBodies:
         self._app = app
         self._most = most
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _length(scope) > self._most:
             await _refuse(send)
             return
@@ -35,7 +36,7 @@ class LimitedBodies:
         await self._app(scope, counted, send)
 
 
-def _length(scope: Message) -> int:
+def _length(scope: Scope) -> int:
     given = dict(scope.get("headers", ())).get(b"content-length", b"")
     return int(given) if given.isdigit() else 0
 
