@@ -64,7 +64,7 @@ SELECT {columns},
                     'open', (SELECT jsonb_agg(jsonb_build_object(
                                         'name', file.name, 'lines', file.lines, 'id', seen.id,
                                         'first', seen.first_line, 'last', seen.last_line,
-                                        'opened_at', seen.opened_at, 'bytes', octet_length(seen.window))
+                                        'bytes', octet_length(seen.window))
                                         ORDER BY file.name)
                                FROM agents_agentfile AS seen JOIN memory_file AS file ON file.id = seen.file_id
                               WHERE seen.agent_id = agent.id AND seen.is_open AND file.folder_id = folder.id))

@@ -22,6 +22,7 @@ from psycopg import Cursor
 from memory.archival import digest
 from memory.chunking import pieces
 from memory.models import Archive, File, FileContent, Folder, MissingVector, Passage
+from memory.vectors import change
 
 CHARS_OF_TOKEN = 4
 MAX_CLAIMS = 3
@@ -108,6 +109,19 @@ def check_folder_name(organization_id: str, name: str, but: str | None = None) -
 
 
 @transaction.atomic
+def change_embedding(folder: Folder, embedding: str | None, dimension: int | None) -> bool:
+    """Whether it is another. Where the folder had one, that serves until all vectors of the new one are there."""
+    archive = folder.archive
+    if (embedding, dimension) == (archive.embedding, archive.dimension) and archive.coming_embedding is None:
+        return False
+    folder.archive = change(archive.id, embedding, dimension)
+    if embedding and folder.archive.coming_embedding is None:
+        # There were no vectors: now the files wait for theirs.
+        folder.files.filter(status=File.Status.COMPLETED).update(status=File.Status.EMBEDDING)
+    return True
+
+
+@transaction.atomic
 def keep(folder: Folder, upload: Upload, duplicates: Duplicates, actor_id: str | None) -> tuple[File, bool]:
     """The file, which a worker will read, and whether it is new. Raises NameTaken.
 
@@ -144,7 +158,7 @@ def keep(folder: Folder, upload: Upload, duplicates: Duplicates, actor_id: str |
 def _write(file_id: str, data: bytes) -> None:
     """As they are: Django would make a literal of them, twice as long."""
     connection.ensure_connection()
-    with Cursor(connection.connection) as cursor:
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
         cursor.execute("INSERT INTO memory_filecontent (file_id, data) VALUES (%s, %b)", [file_id, data])
 
 
