@@ -34,7 +34,7 @@ from tools.spec import ToolCall, ToolReturn, ToolSpec
 DEFAULT_THINKING = 4_096
 """Tokens for thoughts, where a client asks for them and does not say how many."""
 FILES_LISTED = 100
-"""Of each folder, in the system prompt; the open ones first."""
+"""Of each folder, in the system prompt, beside those that are open."""
 
 # Written out, because every step runs it, and composing it from expressions would cost more than running it.
 _WITH_BELONGINGS = """
@@ -57,14 +57,17 @@ SELECT {columns},
        ARRAY(SELECT archive_id FROM agents_agentarchive WHERE agent_id = agent.id ORDER BY id) AS archive_ids,
        (SELECT jsonb_agg(jsonb_build_object(
                     'name', folder.name, 'description', folder.description, 'instructions', folder.instructions,
-                    'count', (SELECT count(*) FROM memory_file WHERE folder_id = folder.id AND lines IS NOT NULL),
-                    'files', (SELECT jsonb_agg(to_jsonb(listed) ORDER BY listed.name) FROM (
-                                     SELECT file.name, file.lines, seen.id, seen.is_open, seen.first_line,
-                                            seen.last_line, seen.opened_at, octet_length(seen.window) AS bytes
-                                       FROM agents_agentfile AS seen JOIN memory_file AS file ON file.id = seen.file_id
-                                      WHERE seen.agent_id = agent.id AND file.folder_id = folder.id
-                                        AND file.lines IS NOT NULL
-                                      ORDER BY seen.is_open DESC, file.name LIMIT %s) AS listed))
+                    'files', (SELECT jsonb_agg(jsonb_build_array(listed.name, listed.lines) ORDER BY listed.name)
+                                FROM (SELECT name, lines FROM memory_file
+                                       WHERE folder_id = folder.id AND lines IS NOT NULL
+                                       ORDER BY name LIMIT %s) AS listed),
+                    'open', (SELECT jsonb_agg(jsonb_build_object(
+                                        'name', file.name, 'lines', file.lines, 'id', seen.id,
+                                        'first', seen.first_line, 'last', seen.last_line,
+                                        'bytes', octet_length(seen.window))
+                                        ORDER BY file.name)
+                               FROM agents_agentfile AS seen JOIN memory_file AS file ON file.id = seen.file_id
+                              WHERE seen.agent_id = agent.id AND seen.is_open AND file.folder_id = folder.id))
                     ORDER BY attached.id)
           FROM agents_agentfolder AS attached JOIN memory_folder AS folder ON folder.id = attached.folder_id
          WHERE attached.agent_id = agent.id) AS folder_rows
@@ -199,7 +202,7 @@ def agent_with_belongings(place: Conversation) -> Any:
     """The agent of a conversation with `block_rows`, `tool_rows` and `folder_rows` (dicts), and `archive_ids`, each in
     the order of attaching. Blocks that the conversation has of its own stand in the place of the agent's.
     """
-    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), FILES_LISTED, place.agent_id])
+    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), FILES_LISTED + 1, place.agent_id])
     if found is None:
         raise Agent.DoesNotExist(place.agent_id)
     agent: Any = found[0]
@@ -223,32 +226,32 @@ def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> 
 
 def directories(agent: Any) -> str:
     """The part of the prompt that shows the agent's folders and the files that are open; empty without folders."""
-    open_ids = [file["id"] for folder in agent.folder_rows for file in folder["files"] or () if file["is_open"]]
+    open_ids = [file["id"] for folder in agent.folder_rows for file in folder["open"] or ()]
     windows = dict(AgentFile.objects.filter(id__in=open_ids).values_list("id", "window")) if open_ids else {}
     shown = [_directory(folder, windows) for folder in agent.folder_rows]
     return render_directories(shown, Room(agent.max_files_open, agent.per_file_view_window_char_limit))
 
 
 def _directory(folder: dict[str, Any], windows: dict[str, str | None]) -> Directory:
-    files = [
-        FileLine(
-            file["name"],
-            file["lines"],
-            FileWindow(file["first_line"], file["last_line"], windows.get(file["id"]) or "")
-            if file["is_open"]
-            else None,
-        )
-        for file in folder["files"] or ()
-    ]
-    return Directory(folder["name"], folder["description"] or "", folder["instructions"] or "", files, folder["count"])
+    listed = folder["files"] or []
+    files = {name: FileLine(name, lines) for name, lines in listed[:FILES_LISTED]}
+    for file in folder["open"] or ():
+        window = FileWindow(file["first"], file["last"], windows.get(file["id"]) or "")
+        files[file["name"]] = FileLine(file["name"], file["lines"], window)
+    return Directory(
+        folder["name"],
+        folder["description"] or "",
+        folder["instructions"] or "",
+        sorted(files.values(), key=lambda file: file.name),
+        has_more=len(listed) > FILES_LISTED,
+    )
 
 
 def _directory_tokens(folders: list[dict[str, Any]]) -> int:
     """Estimated without the windows themselves, which are read only when the prompt is compiled."""
-    files = [file for folder in folders for file in folder["files"] or ()]
-    lines = sum(file["last_line"] - file["first_line"] + 1 for file in files if file["is_open"])
-    shown = sum(file["bytes"] or 0 for file in files if file["is_open"])
-    return estimate(json.dumps(folders)) + shown // 4 + 2 * lines if folders else 0
+    opened = [file for folder in folders for file in folder["open"] or ()]
+    shown = sum(file["bytes"] or 0 for file in opened) // 4 + sum(2 * (file["last"] - file["first"]) for file in opened)
+    return estimate(json.dumps(folders)) + shown if folders else 0
 
 
 def prompt_fingerprint(agent: Any) -> str:

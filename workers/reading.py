@@ -5,21 +5,21 @@ before all of it is. Vectors are made by workers/vectors.py, which this wakes.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
-from django.db import Error, connection
+from django.db import connection
 
 from agents.faultpoints import faultpoint
 from memory import files
 from memory.files import Claimed
 from tools.reading import Unreadable, read
+from workers.wakeful import Wakeful
 
 log = logging.getLogger(__name__)
 
 
-class FileReader(threading.Thread):
+class FileReader(Wakeful):
     """Works until nothing is left to read, then sleeps.
 
     seconds      how long the reading of one file may take
@@ -27,33 +27,10 @@ class FileReader(threading.Thread):
     """
 
     def __init__(self, interval: float, lease: float, seconds: float, on_passages: Callable[[], None]):
-        super().__init__(name="files", daemon=True)
-        self._interval = interval
+        super().__init__("files", interval)
         self._lease = lease
         self._seconds = seconds
         self._on_passages = on_passages
-        self._woken = threading.Event()
-        self._ended = False
-
-    def run(self) -> None:
-        while not self._ended:
-            try:
-                self._work()
-            except Error as error:
-                log.warning("Files could not be read and will be tried again: %s", error)
-            except Exception:
-                log.exception("A file could not be read; it will be tried again when its lease has ended")
-            finally:
-                connection.close()
-            self._woken.wait(self._interval)
-            self._woken.clear()
-
-    def wake(self) -> None:
-        self._woken.set()
-
-    def end(self) -> None:
-        self._ended = True
-        self._woken.set()
 
     def _work(self) -> None:
         while not self._ended and (claimed := files.claim(self._lease)):
