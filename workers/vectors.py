@@ -5,18 +5,18 @@ nothing but time: what waits for it is looked at again, later and later.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any, Protocol
 
-from django.db import Error, connection
+from django.db import connection
 
 from agents import history
 from memory import files, vectors
 from memory.embeddings import Embedders, EmbeddingFailed
 from memory.vectors import WrongDimension
+from workers.wakeful import Wakeful
 
 log = logging.getLogger(__name__)
 
@@ -49,46 +49,26 @@ class Source(Protocol):
     def postpone(self, claimed: Any, reason: str, seconds: float) -> None: ...
 
 
-class VectorMaker(threading.Thread):
-    """Works until nothing is missing, then sleeps."""
+class VectorMaker(Wakeful):
+    """Makes vectors until none is missing."""
 
     def __init__(self, interval: float, embedders: Embedders):
-        super().__init__(name="vectors", daemon=True)
-        self._interval = interval
+        super().__init__("vectors", interval)
         self._embedders = embedders
-        self._woken = threading.Event()
-        self._ended = False
         self._paused: dict[str, float] = {}  # embedding -> monotonic time until which it is left alone
         self._tended = -TEND_SECONDS
         self._looked = -LOOK_SECONDS
         self._heard: set[str] = set()
 
-    def run(self) -> None:
-        while not self._ended:
-            try:
-                self._work()
-            except Error as error:
-                log.warning("Vectors could not be made and will be tried again: %s", error)
-            finally:
-                connection.close()
-            self._woken.wait(self._interval)
-            self._woken.clear()
-
-    def wake(self) -> None:
-        self._woken.set()
-
     def hear(self, conversation_id: str) -> None:
         """Something was said there. It is looked at when the thread wakes next."""
         self._heard.add(conversation_id)
 
-    def end(self) -> None:
-        self._ended = True
-        self._woken.set()
-
     def _work(self) -> None:
         self._note()
-        made = self._made(vectors)
-        self._made(history)
+        made = 0
+        while not self._ended and (batch := self._batch(vectors) + self._batch(history)):
+            made += batch
         vectors.complete_changes()
         files.complete()
         vectors.discard_old()
@@ -106,33 +86,31 @@ class VectorMaker(threading.Thread):
         elif heard:
             history.note(heard)
 
-    def _made(self, source: Source) -> int:
-        made = 0
-        while not self._ended and (claimed := source.claim(self._resting())):
-            connection.close()  # none is held while an embedder is waited for
-            for of_one_place in _by_place(claimed):
-                made += self._make(source, of_one_place)
-        return made
+    def _batch(self, source: Source) -> int:
+        """How many were tried. Of each source in turn, so that a long list of one holds up none of the other."""
+        claimed = source.claim(self._resting())
+        connection.close()  # none is held while an embedder is waited for
+        for of_one_place in _by_place(claimed):
+            self._make(source, of_one_place)
+        return len(claimed)
 
     def _resting(self) -> list[str]:
         now = time.monotonic()
         self._paused = {handle: until for handle, until in self._paused.items() if until > now}
         return list(self._paused)
 
-    def _make(self, source: Source, claimed: list[Claimed]) -> int:
-        """How many were made, of texts of one place."""
+    def _make(self, source: Source, claimed: list[Claimed]) -> None:
+        """Of texts of one place."""
         handle = claimed[0].embedding
         try:
             made = self._embedders.of(handle).embed([one.text for one in claimed], BATCH_SECONDS)
             source.store(claimed, made)
-            return len(made)
         except EmbeddingFailed as error:
             seconds = vectors.pause(claimed[0].attempts, error.retry_after)
             self._paused[handle] = time.monotonic() + min(seconds, self._interval)
             self._postpone(source, claimed, str(error), seconds)
         except WrongDimension as error:
             self._postpone(source, claimed, str(error), vectors.LONGEST_PAUSE)
-        return 0
 
     def _postpone(self, source: Source, claimed: list[Claimed], reason: str, seconds: float) -> None:
         log.warning("%d vectors of %s are put off: %s", len(claimed), claimed[0].place, reason)
