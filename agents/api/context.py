@@ -14,7 +14,6 @@ from agents.api.scope import conversation, default_conversation, one, owned
 from agents.api.shapes import Shape, block_shape, memory_shape, moment, place_in_context
 from agents.api.views import ApiView, answer
 from agents.llm.registry import context_window
-from agents.llm.tokens import estimate, estimate_message, estimate_tool
 from agents.loading import (
     agent_with_belongings,
     block_texts,
@@ -27,6 +26,7 @@ from agents.loop.context import build_request
 from agents.loop.rules import ORDERING
 from agents.loop.state import StepState
 from agents.loop.style import style_for
+from agents.loop.tokens import estimate, estimate_message, estimate_tool
 from agents.models import Agent, Conversation, Message
 from agents.rows import flat_text, said
 from memory.core import render
