@@ -267,6 +267,11 @@ def context_messages(conversation: Conversation) -> Q:
     return Q(conversation_id=conversation.id) & (Q(seq=1) | Q(seq=conversation.summary_seq) | said)
 
 
+def place_in_context(row: Message) -> tuple[bool, bool, int]:
+    """A sort key: the system message, the summary of what has left, then everything as it was said."""
+    return row.seq != 1, row.role != Message.Role.SUMMARY, row.seq
+
+
 def model_settings(settings: dict[str, Any]) -> ModelSettings:
     """The API's `model_settings`, whose shape differs by provider, as the adapters take them."""
     thinking = settings.get("thinking") or {}

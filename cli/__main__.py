@@ -52,6 +52,14 @@ def send(
     send(words[0] if len(words) == 2 else DEFAULT_AGENT, words[-1])
 
 
+@app.command()
+def window(agent: Annotated[str, typer.Argument(help="Name or id.")] = DEFAULT_AGENT) -> None:
+    """What fills an agent's context window, part by part."""
+    from cli.window import show
+
+    show(agent)
+
+
 tools = typer.Typer(no_args_is_help=True, help="Tools that agents call: list, create, schema, try.")
 app.add_typer(tools, name="tools")
 
