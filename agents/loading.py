@@ -61,7 +61,8 @@ SELECT {columns},
        (SELECT jsonb_build_array(step.model, step.prompt_tokens, step.estimated_tokens)
           FROM agents_step AS step
          WHERE step.id = (SELECT step_id FROM agents_message
-                           WHERE conversation_id = %s AND role = 'assistant' ORDER BY seq DESC LIMIT 1)) AS counted
+                           WHERE conversation_id = %s AND role = 'assistant' ORDER BY seq DESC LIMIT 1)) AS counted,
+       (SELECT min(seq) FROM agents_message WHERE conversation_id = %s AND seq > 1) AS oldest_seq
   FROM agents_agent AS agent WHERE agent.id = %s
 """
 
@@ -225,14 +226,14 @@ def _stored_prompt(agent: Any, system: Row | None) -> str | None:
 
 def agent_with_belongings(place: Conversation) -> Any:
     """The agent of a conversation with `block_rows` and `tool_rows` (dicts), and `archive_ids`, each in the order of
-    attaching; and `counted`, what the provider has said of the conversation's last call. Blocks that the conversation
-    has of its own stand in the place of the agent's.
+    attaching; `counted`, what the provider has said of the conversation's last call; and `oldest_seq`, the first
+    message that is still stored. Blocks that the conversation has of its own stand in the place of the agent's.
     """
-    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), place.id, place.agent_id])
+    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), place.id, place.id, place.agent_id])
     if found is None:
         raise Agent.DoesNotExist(place.agent_id)
     agent: Any = found[0]
-    blocks, tools, agent.archive_ids, counted = found[1]
+    blocks, tools, agent.archive_ids, counted, agent.oldest_seq = found[1]
     agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
     agent.counted = Counted(*json.loads(counted)) if counted else None
     return agent
@@ -243,7 +244,7 @@ def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> 
         agent_id=agent.id,
         conversation_id="default" if conversation.is_default else conversation.id,
         compiled_at=timezone.now(),
-        recalled=max(0, conversation.next_seq - 2 - in_context),
+        recalled=max(0, conversation.next_seq - (agent.oldest_seq or 2) - in_context),
         archived=Passage.objects.filter(archive_id__in=agent.archive_ids).count() if agent.archive_ids else 0,
     )
     return compile_prompt(agent.system, block_texts(agent.block_rows), agent.tool_rules, _style(agent), facts)

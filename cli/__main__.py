@@ -154,6 +154,28 @@ def undo(block_id: BLOCK, version: VERSION = None) -> None:
     undo(block_id, version)
 
 
+retention = typer.Typer(no_args_is_help=True, help="How long rows are kept: show, set.")
+app.add_typer(retention, name="retention")
+
+DAYS = Annotated[int | None, typer.Option(min=0, help="Days; 0: for ever.")]
+
+
+@retention.command("show")
+def show_retention() -> None:
+    """How long what is kept, and what was deleted for its age."""
+    from cli.retention import show
+
+    show()
+
+
+@retention.command("set")
+def set_retention(runs: DAYS = None, messages: DAYS = None, block_versions: DAYS = None) -> None:
+    """Keep ended runs, messages out of context, or older versions of blocks for so many days."""
+    from cli.retention import keep
+
+    keep(runs=runs, messages=messages, block_versions=block_versions)
+
+
 @app.command(context_settings=PASSED_ON, add_help_option=False)
 def manage(context: typer.Context) -> None:
     """Run a command of Django's manage.py, for example: ./perdure manage createsuperuser."""

@@ -24,6 +24,7 @@ from tools.sandbox import Limits, Sandbox
 from workers.claims import Holds
 from workers.heartbeat import CancelListener, Heartbeat
 from workers.sweep import Sweeper
+from workers.upkeep import Upkeep
 from workers.vectors import VectorMaker
 
 QUERY_SECONDS = 5.0
@@ -89,6 +90,7 @@ class WorkerProcess:
         self.holds = Holds(owner, settings.LEASE_SECONDS)
         self._heartbeat = Heartbeat(self.holds)
         self._sweeper = Sweeper(settings.SWEEP_SECONDS, self.take_up)
+        self.upkeep = Upkeep(settings.SWEEP_SECONDS)
         self._pool = ThreadPoolExecutor(settings.WORKER_SLOTS, thread_name_prefix="swept")
 
     @cached_property
@@ -106,6 +108,7 @@ class WorkerProcess:
         self._heartbeat.start()
         self._sweeper.start()
         self.vector_maker.start()
+        self.upkeep.start()
         CancelListener(self.holds).start()
 
     def advance(self, conversation_id: str) -> None:
@@ -126,6 +129,7 @@ class WorkerProcess:
         """Give every hold back in good order, for at most the grace that the settings allow."""
         self._sweeper.end()
         self.vector_maker.end()
+        self.upkeep.end()
         self.holds.stop()
         waited = threading.Event()
         for _ in range(int(settings.STOP_GRACE_SECONDS * 20)):

@@ -23,6 +23,7 @@ from agents.api import (
     passages,
     recall,
     resuming,
+    retention,
     runs,
     steps,
     summaries,
@@ -118,6 +119,8 @@ urlpatterns = [
     at(rf"identities/{IDENTITY}/properties", identities.IdentityProperties),
     at(rf"identities/{IDENTITY}/agents", agents.IdentityAgents),
     at(rf"identities/{IDENTITY}/blocks", identities.IdentityBlocks),
+    at("retention", retention.Rules),
+    at("retention/purges", retention.Purges),
     at("conversations", conversations.Conversations),
     at(rf"conversations/{CONVERSATION}", conversations.OneConversation),
     at(

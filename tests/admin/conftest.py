@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.fields import new_id
-from accounts.models import Organization, User
+from accounts.models import Organization, Purge, Retention, User
 from agents.creation import create_agent
 from agents.models import Agent, Approval, Callback, Conversation, Message, Run, Step, ToolAttempt
 from agents.runs import Offer, accept
@@ -181,6 +181,8 @@ def _further_rows(organization: Organization, agent: Agent) -> None:
         url="https://mcp.example.org/sse",
         secrets=sealed({"auth_token": f"{organization.name}'s long secret"}, {}),
     )
+    Retention.objects.create(organization=organization, runs_days=30)
+    Purge.objects.create(organization=organization, kind="runs", deleted={"run": 3, "step": 12})
     Worker.objects.get_or_create(name="worker-1", defaults={"host": "here", "pid": 7, "slots": 1000})
 
 

@@ -333,6 +333,25 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
         "What was found.",
         {"results": "[AgentPassageResult]", "count": "int", "words_only": "bool - the query's vector could not be had"},
     ),
+    "Retention": (
+        "After how many days an organization's rows are deleted; null: never.",
+        {
+            "runs_days": "int? - since runs have ended, with their steps and attempts; what was said stays",
+            "messages_days": "int? - since messages were said that are not in context any more",
+            "block_versions_days": "int? - since versions of blocks were made that are not the newest",
+        },
+    ),
+    "Purge": (
+        "A pass over the rows of one kind, and how many it has deleted.",
+        {
+            "id": "purge-id",
+            "kind": "'runs' | 'messages' | 'block_versions'",
+            "before": "time? - what is older",
+            "deleted": "object - how many rows, by kind",
+            "began_at": "time",
+            "ended_at": "time? - null while it is under way",
+        },
+    ),
     "Identity": (
         "Whom agents and blocks belong to, outside of this server.",
         {

@@ -18,6 +18,7 @@ from agents.api.mcp_configs import McpServerChange, McpServerFields
 from agents.api.openapi.notation import Fields
 from agents.api.passages import PassageSearchFields
 from agents.api.recall import MessageSearchFields
+from agents.api.retention import RetentionFields
 from agents.api.serializers import AgentFields, BlockFields, NewAgent
 from agents.api.steps import FeedbackFields
 from agents.api.tool_sources import ToolChange, ToolFields
@@ -66,6 +67,7 @@ TAGS = {
     "archives": "Archives and the passages that are filed in them.",
     "passages": "Search in all archives.",
     "identities": "Users and organizations outside of this server.",
+    "retention": "How long rows are kept, and what was deleted because it was older.",
     "runs": "What became of a request, while it is under way and afterwards.",
     "approvals": "Tool calls that wait for a person's consent, or for the client that runs them.",
     "steps": "Each call of a model: what it cost, said and did.",
@@ -596,6 +598,20 @@ _OPERATIONS: dict[str, Operation] = {
         errors=(400, 404),
         body_is_needed=False,
         description="In one archive, in one agent's archives, or in all.",
+    ),
+    # Retention
+    "GET retention": Operation("retention.retrieve", "Tell how long rows are kept", "Retention"),
+    "PATCH retention": Operation(
+        "retention.update",
+        "Say how long rows are kept",
+        "Retention",
+        body=RetentionFields,
+        body_is_needed=False,
+        description="A worker begins within seconds, and looks again every hour. Nothing that is deleted comes back. "
+        "Runs that have not ended, calls that wait, messages in context and the newest version of a block stay.",
+    ),
+    "GET retention/purges": Operation(
+        "retention.purges.list", "List what was deleted for its age", "[Purge]", query=_PAGE
     ),
     # Identities
     "GET identities": Operation("identities.list", "List identities", "[Identity]", query={**_IDENTITIES, **_PAGE}),

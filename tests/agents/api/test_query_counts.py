@@ -40,6 +40,8 @@ COUNTS = {
     "identities/{identity}": 2,
     "identities/{identity}/agents": 6,
     "identities/{identity}/blocks": 2,
+    "retention": 1,
+    "retention/purges": 1,
     "tools": 2,
     "tools/{tool}": 1,
     "conversations": 2,
