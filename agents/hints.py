@@ -17,6 +17,7 @@ EMBED = "workers.embed"
 MAKE_VECTORS = "workers.make_vectors"
 BUILD_PACKAGES = "workers.build_packages"
 CALL_BACK = "workers.call_back"
+UPKEEP = "workers.upkeep"
 PAUSE = 5.0
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,11 @@ def embed(ticket: str) -> bool:
 def want_vectors() -> None:
     """Tell some worker that passages were filed; each of them looks by itself every few seconds too. Never raises."""
     _sent(MAKE_VECTORS)
+
+
+def want_upkeep() -> None:
+    """Tell some worker that there is a job; each of them looks by itself every few seconds too. Never raises."""
+    _sent(UPKEEP)
 
 
 def build_packages(tool_id: str) -> None:

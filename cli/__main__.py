@@ -154,6 +154,30 @@ def undo(block_id: BLOCK, version: VERSION = None) -> None:
     undo(block_id, version)
 
 
+identities = typer.Typer(no_args_is_help=True, help="All that belongs to an identity: export, erase.")
+app.add_typer(identities, name="identities")
+
+IDENTITY = Annotated[str, typer.Argument(metavar="IDENTITY", help="Its identifier_key or id.")]
+
+
+@identities.command("export")
+def export_identity(identity: IDENTITY, file: Annotated[Path, typer.Argument(help="A new file, JSON lines.")]) -> None:
+    """Write its agents, blocks, conversations, messages, runs and passages to a file."""
+    from cli.identities import exported
+
+    exported(identity, file)
+
+
+@identities.command("erase")
+def erase_identity(
+    identity: IDENTITY, yes: Annotated[bool, typer.Option("--yes", help="Really; it cannot be undone.")] = False
+) -> None:
+    """Delete it and all that belongs to it alone."""
+    from cli.identities import erased
+
+    erased(identity, yes)
+
+
 retention = typer.Typer(no_args_is_help=True, help="How long rows are kept: show, set.")
 app.add_typer(retention, name="retention")
 

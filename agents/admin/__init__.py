@@ -4,6 +4,7 @@ from agents.admin.agent import AgentAdmin
 from agents.admin.approval import ApprovalAdmin
 from agents.admin.callback import CallbackAdmin
 from agents.admin.conversation import ConversationAdmin
+from agents.admin.identity import IdentityAdmin, IdentityJobAdmin
 from agents.admin.ledger import MessageAdmin, RunAdmin, StepAdmin, ToolAttemptAdmin
 from agents.admin.tool import UsedToolAdmin
 
@@ -12,6 +13,8 @@ __all__ = [
     "ApprovalAdmin",
     "CallbackAdmin",
     "ConversationAdmin",
+    "IdentityAdmin",
+    "IdentityJobAdmin",
     "MessageAdmin",
     "RunAdmin",
     "StepAdmin",

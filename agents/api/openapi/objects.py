@@ -366,6 +366,32 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "properties": "[IdentityProperty]",
         },
     ),
+    "IdentityJob": (
+        "An export or an erasure of all that belongs to an identity.",
+        {
+            "id": "job-id",
+            "identity_id": "identity-id",
+            "kind": "'export' | 'erase'",
+            "status": "'queued' | 'running' | 'completed' | 'failed' | 'expired'",
+            "stage": "text? - what is being done",
+            "report": "object - how many rows of each kind were exported or deleted, and how many were kept",
+            "error": "text?",
+            "created_by_id": "text?",
+            "created_at": "time",
+            "started_at": "time?",
+            "completed_at": "time?",
+            "expires_at": "time? - until when an archive can be fetched",
+        },
+    ),
+    "ExportPiece": (
+        "A piece of an archive.",
+        {
+            "piece": "int",
+            "pieces": "int - how many there are",
+            "rows": "[object] - `kind` (identity, agent, block, conversation, message, run, archive, passage) and "
+            "`data`, the columns; with a run its `steps` and `attempts`, with a block its `versions`",
+        },
+    ),
     "IdentityProperty": (
         "A fact about an identity.",
         {"key": "text", "value": "any", "type": "'string' | 'number' | 'boolean' | 'json'"},

@@ -646,6 +646,35 @@ _OPERATIONS: dict[str, Operation] = {
     "GET identities/{identity_id}/blocks": Operation(
         "identities.blocks.list", "List an identity's blocks", "[Block]", query=_PAGE
     ),
+    "POST identities/{identity_id}/export": Operation(
+        "identities.export",
+        "Export an identity's data",
+        "IdentityJob",
+        errors=(409,),
+        description="Its agents with their blocks, conversations, messages, runs, archives and passages. A worker does "
+        "it; the job tells how far it has come, and its archive can be fetched for seven days.",
+    ),
+    "POST identities/{identity_id}/erase": Operation(
+        "identities.erase",
+        "Delete an identity's data",
+        "IdentityJob",
+        errors=(409,),
+        description="The identity, and all that belongs to it alone: agents with all they have, archives, blocks, and "
+        "earlier exports. What another identity or agent holds stays. It cannot be undone. A worker does it.",
+    ),
+    "GET identities/{identity_id}/jobs": Operation(
+        "identities.jobs.list", "List an identity's exports and erasures", "[IdentityJob]", query=_PAGE
+    ),
+    "GET identities/{identity_id}/jobs/{job_id}": Operation(
+        "identities.jobs.retrieve", "Look at an export or an erasure", "IdentityJob"
+    ),
+    "GET identities/{identity_id}/jobs/{job_id}/archive": Operation(
+        "identities.jobs.archive",
+        "Fetch a piece of an export",
+        "ExportPiece",
+        query={"piece?": "int - from 1 on"},
+        description="When the job is completed. `./perdure identities export` puts the pieces into one file.",
+    ),
     # Runs and steps
     "GET runs": Operation(
         "runs.list",

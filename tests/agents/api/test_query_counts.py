@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from accounts import authentication
+from agents.identity_jobs import advance_job
 from agents.models import Agent, Conversation
 from tests.agents import given
 from tests.agents.api.conftest import Caller
@@ -40,6 +41,9 @@ COUNTS = {
     "identities/{identity}": 2,
     "identities/{identity}/agents": 6,
     "identities/{identity}/blocks": 2,
+    "identities/{identity}/jobs": 1,
+    "identities/{identity}/jobs/{job}": 1,
+    "identities/{identity}/jobs/{job}/archive": 2,
     "retention": 1,
     "retention/purges": 1,
     "tools": 2,
@@ -139,6 +143,13 @@ def talk(conversation: str, *answers: Any) -> str:
     return run.id
 
 
+def exported(caller: Caller, identity: str) -> str:
+    job = caller.post(f"identities/{identity}/export")["id"]
+    while advance_job():
+        pass
+    return str(job)
+
+
 @pytest.fixture
 def filled(acme: Caller, monkeypatch: pytest.MonkeyPatch) -> Filled:
     monkeypatch.setattr(authentication, "KNOWN_SECONDS", 3600)
@@ -158,6 +169,7 @@ def filled(acme: Caller, monkeypatch: pytest.MonkeyPatch) -> Filled:
             "block": agent["blocks"][0]["id"],
             "tool": agent["tools"][0]["id"],
             "identity": identity,
+            "job": exported(acme, identity),
             "conversation": conversation,
             "run": run,
             "step": acme.get(f"runs/{run}/steps")[0]["id"],
