@@ -6,9 +6,10 @@ from functools import reduce
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count
 
 from accounts.fields import new_id
-from agents.errors import BadRequest, NotFound
+from agents.errors import BadRequest, Conflict, NotFound
 from agents.loading import agent_with_belongings, compiled_prompt, prompt_fingerprint
 from agents.loop.prompts import default_system
 from agents.loop.style import style_for
@@ -90,6 +91,7 @@ def create_agent(
     agent = Agent.objects.create(
         organization_id=organization_id,
         tool_rules=rules,
+        initial_messages=list(opening),
         created_by_id=actor_id,
         last_updated_by_id=actor_id,
         **fields,
@@ -125,12 +127,28 @@ def create_conversation(
     Inbox.objects.create(conversation=conversation)
     loaded = agent_with_belongings(conversation)
     text = compiled_prompt(loaded, conversation, len(opening))
-    rows = [Message(seq=1, role="system", content={"text": text, "inputs": prompt_fingerprint(loaded)})]
-    rows += [opening_row(message, seq=2 + index) for index, message in enumerate(opening)]
-    for row in rows:
-        row.organization_id, row.agent_id, row.conversation_id = agent.organization_id, agent.id, conversation.id
-    Message.objects.bulk_create(rows)
+    prompt = Message(seq=1, role="system", content={"text": text, "inputs": prompt_fingerprint(loaded)})
+    _add(conversation, [prompt, *_opening_rows(opening, 2)])
     return conversation
+
+
+def begin_anew(conversation: Conversation, opening: Sequence[dict[str, Any]] = ()) -> None:
+    """Leave everything that was said out of context, and go on with `opening`. The row is locked by the caller."""
+    conversation.context_from, conversation.summary_seq = conversation.next_seq, None
+    _add(conversation, _opening_rows(opening, conversation.next_seq))
+    conversation.next_seq += len(opening)
+    conversation.save(update_fields=["context_from", "summary_seq", "next_seq", "updated_at"])
+
+
+def _opening_rows(opening: Sequence[dict[str, Any]], seq: int) -> list[Message]:
+    return [opening_row(message, seq=seq + index) for index, message in enumerate(opening)]
+
+
+def _add(conversation: Conversation, rows: Sequence[Message]) -> None:
+    for row in rows:
+        row.organization_id, row.agent_id = conversation.organization_id, conversation.agent_id
+        row.conversation_id = conversation.id
+    Message.objects.bulk_create(rows)
 
 
 def create_block(organization_id: str, actor_id: str | None = None, **fields: Any) -> Block:
@@ -160,8 +178,30 @@ def copied(blocks: Mapping[str, Block], actor_id: str | None) -> dict[str, str]:
     return ids
 
 
+@transaction.atomic
 def attach_blocks(agent: Agent, blocks: Sequence[Block]) -> None:
+    """An agent holds one block of each label. Raises Conflict, and then none is attached."""
+    if not blocks:
+        return
+    lock_agents([agent.id])
     AgentBlock.objects.bulk_create((AgentBlock(agent=agent, block=block) for block in blocks), ignore_conflicts=True)
+    check_labels([agent.id])
+
+
+def lock_agents(ids: Sequence[str]) -> None:
+    """Until the transaction ends, nobody else gives these agents a block or renames one of theirs."""
+    list(Agent.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id").values_list("id"))
+
+
+def check_labels(ids: Sequence[str]) -> None:
+    """Raises Conflict for a locked agent with two blocks of one label."""
+    held = AgentBlock.objects.filter(agent__in=ids).order_by("agent_id").values_list("agent_id", "block__label")
+    twice = held.annotate(count=Count("id")).filter(count__gt=1).first()
+    if twice:
+        raise Conflict(
+            f"Agent {twice[0]} would have two blocks with the label {twice[1]!r}. Detach one of them, or give it "
+            "another label first."
+        )
 
 
 @transaction.atomic

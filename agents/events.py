@@ -46,22 +46,23 @@ def durable_events(run: Run, after: int = 0) -> Iterator[Wire]:
         yield from (event for event in final_events(run) if event["seq_id"] > after)
 
 
-def final_events(run: Run) -> list[Wire]:
+def final_events(run: Run, usage: dict[str, Any] | None = None) -> list[Wire]:
     """How every run ends: the stop reason, the error if there was one, the usage unless it was cancelled."""
     seq = run.final_event_seq or 0
     events = [stop_event(run.stop_reason or "error", seq)]
     if run.status == Run.Status.FAILED:
         events.append(error_event(run, seq + 1))
     elif run.status == Run.Status.COMPLETED:
-        events.append(usage_event(usage_of(run), seq + 1))
+        events.append(usage_event(usage or usage_of(run), seq + 1))
     return events
 
 
 def closing_entries(run: Run) -> list[Wire]:
     """The last entries of a run's stream."""
-    events: list[Wire] = [{"kind": "event", "data": event} for event in final_events(run)]
+    usage, shown = _totals(run)
+    events: list[Wire] = [{"kind": "event", "data": event} for event in final_events(run, usage)]
     last = {"run_id": run.id, "seq_id": events[-1]["data"]["seq_id"]}
-    return [*events, {"kind": "done", "data": last, "count": shown_messages(run)}]
+    return [*events, {"kind": "done", "data": last, "count": shown}]
 
 
 def error_event(run: Run, seq: int | None = None) -> Wire:
@@ -82,8 +83,9 @@ def failure_of(run: Run) -> tuple[str, str]:
     return UNKNOWN_LLM_FAILURE if run.stop_reason == "llm_api_error" else INTERNAL_FAILURE
 
 
-_USAGE = """
-SELECT COALESCE(sum(prompt_tokens), 0), COALESCE(sum(completion_tokens), 0), COALESCE(sum(cached_tokens), 0),
+_TOTALS = """
+SELECT (SELECT count(*) FROM agents_message WHERE run_id = %s AND event_seq IS NOT NULL),
+       COALESCE(sum(prompt_tokens), 0), COALESCE(sum(completion_tokens), 0), COALESCE(sum(cached_tokens), 0),
        COALESCE(sum(cache_write_tokens), 0), COALESCE(sum(reasoning_tokens), 0), count(*),
        COALESCE((array_agg(prompt_tokens + completion_tokens ORDER BY no DESC))[1], 0)
   FROM agents_step WHERE run_id = %s AND status IN ('committed', 'responded')
@@ -92,10 +94,15 @@ SELECT COALESCE(sum(prompt_tokens), 0), COALESCE(sum(completion_tokens), 0), COA
 
 def usage_of(run: Run) -> dict[str, Any]:
     """Tokens summed over the recorded answers of a run; `context_tokens` is the size of the last."""
+    return _totals(run)[0]
+
+
+def _totals(run: Run) -> tuple[dict[str, Any], int]:
+    """The usage of a run, and how many messages its durable events show."""
     with connection.cursor() as cursor:
-        cursor.execute(_USAGE, [run.id])
-        prompt, completion, cached, cache_write, reasoning, count, last = cursor.fetchone()
-    return {
+        cursor.execute(_TOTALS, [run.id, run.id])
+        shown, prompt, completion, cached, cache_write, reasoning, count, last = cursor.fetchone()
+    usage = {
         "completion_tokens": completion,
         "prompt_tokens": prompt,
         "total_tokens": prompt + completion,
@@ -106,11 +113,7 @@ def usage_of(run: Run) -> dict[str, Any]:
         "reasoning_tokens": reasoning,
         "context_tokens": last,
     }
-
-
-def shown_messages(run: Run) -> int:
-    """How many messages the durable events of a run show."""
-    return Message.objects.filter(run_id=run.id, event_seq__isnull=False).count()
+    return usage, shown
 
 
 class Progress(NamedTuple):

@@ -11,9 +11,9 @@ from django.core.asgi import get_asgi_application
 django_application = get_asgi_application()
 
 from agents.api.consumers import websocket_urls  # noqa: E402  (needs the apps loaded)
-from project.garbage import spare_what_is_loaded  # noqa: E402
+from project.interpreter import suit_a_server  # noqa: E402
 
 application = ProtocolTypeRouter(
     {"http": ASGIStaticFilesHandler(django_application), "websocket": URLRouter(websocket_urls)}
 )
-spare_what_is_loaded()
+suit_a_server()

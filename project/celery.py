@@ -4,14 +4,8 @@ import os
 
 from celery import Celery
 from celery.signals import worker_ready
-from kombu.transport.redis import Transport
-from redis.exceptions import OutOfMemoryError
 
-from project.garbage import spare_what_is_loaded
-
-# A Redis that is full refuses every write. To Celery that would be the worker's end; like this it is a lost connection,
-# and the sweep does the work until there is a new one.
-Transport.connection_errors = (*Transport.connection_errors, OutOfMemoryError)
+from project.interpreter import suit_a_server
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 
@@ -22,4 +16,4 @@ app.autodiscover_tasks(["workers"])
 
 @worker_ready.connect
 def settle(**about: object) -> None:
-    spare_what_is_loaded()
+    suit_a_server()

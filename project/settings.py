@@ -80,22 +80,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Redis protocol: hints, live streams, wake-ups. Nothing is lost without it. -------------------------------------------
 
 REDIS_URL = env.secret("REDIS_URL", "redis://127.0.0.1:6379/0")
-CELERY_BROKER_URL = (
-    f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix:") else REDIS_URL
-)
-if "?db=" in CELERY_BROKER_URL:
-    CELERY_BROKER_URL = CELERY_BROKER_URL.replace("?db=", "?virtual_host=")
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT = "project.broker:Transport"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "socket_timeout": 1.5,
-    "socket_connect_timeout": 1.0,
-    "socket_keepalive": True,
-    "max_retries": 0,
-    # A hint need not survive its worker, so Redis keeps no second copy of it; nor are there urgent ones.
-    "ack_emulation": False,
-    "priority_steps": [0],
-}
 CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"

@@ -18,11 +18,11 @@ from agents.api.inputs import messages_of
 from agents.api.pages import page
 from agents.api.requests import choice, flag, refuse
 from agents.api.scope import defaults_of, one, owned
-from agents.api.serializers import AgentFields, NewAgent
+from agents.api.serializers import AgentFields, NewAgent, ResetFields
 from agents.api.shapes import EPOCH, Relations, Shape, agent_shape, block_shape, context_ids, tool_shape
 from agents.api.views import ApiView, answer
 from agents.approvals import forget
-from agents.creation import attach_blocks, attach_tools, create_agent, found
+from agents.creation import attach_blocks, attach_tools, begin_anew, create_agent, found
 from agents.errors import BadRequest, Conflict, NotFound, invalid
 from agents.llm.registry import Providers, providers_from
 from agents.loading import context_messages
@@ -157,16 +157,9 @@ class IdentityAgents(ApiView):
 
 
 class AttachBlock(ApiView):
-    @transaction.atomic
     def patch(self, request: Request, agent_id: str, block_id: str) -> HttpResponse:
         principal = self.principal(request)
-        # Locked, because the agent itself may be making a block of this label.
-        agent = one(principal, Agent, agent_id, owned(principal, Agent).select_for_update(no_key=True))
-        block = one(principal, Block, block_id)
-        if agent.blocks.filter(label=block.label).exclude(id=block.id).exists():
-            raise Conflict(
-                f"Agent {agent_id} already has a block with the label {block.label!r}. Detach that one first."
-            )
+        agent, block = one(principal, Agent, agent_id), one(principal, Block, block_id)
         attach_blocks(agent, [block])
         return answer(state(agent, None))
 
@@ -201,18 +194,20 @@ class DetachTool(ApiView):
 
 
 class ResetMessages(ApiView):
-    """The agent forgets what is in context; everything stays in recall memory."""
+    """The agent forgets what is in context, or begins again as it once began; everything stays in recall memory."""
 
     def patch(self, request: Request, agent_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent = one(principal, Agent, agent_id)
+        fields = ResetFields(data=request.data)
+        fields.is_valid(raise_exception=True)
+        opening = agent.initial_messages if fields.validated_data["add_default_initial_messages"] else ()
         with transaction.atomic():
             conversation = agent.conversations.select_for_update(no_key=True).get(is_default=True)
             if conversation.runs.exclude(status__in=TERMINAL).exists():
                 raise Conflict("The agent is at work in this conversation. Cancel its runs, or wait for them.")
             forget(conversation)
-            conversation.context_from, conversation.summary_seq = conversation.next_seq, None
-            conversation.save(update_fields=["context_from", "summary_seq", "updated_at"])
+            begin_anew(conversation, opening)
         return answer(state(agent, None))
 
 

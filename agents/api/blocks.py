@@ -17,7 +17,7 @@ from agents.api.scope import one, owned
 from agents.api.serializers import BlockFields
 from agents.api.shapes import block_shape, version_shape
 from agents.api.views import ApiView, answer
-from agents.creation import create_block
+from agents.creation import check_labels, create_block, lock_agents
 from agents.errors import BadRequest
 from agents.models import AgentBlock, BlockIdentity
 from memory.models import Block
@@ -101,7 +101,10 @@ def change_block(principal: Principal, block_id: str, body: Any) -> Block:
     for name, given in columns.items():
         setattr(block, name, given)
     block.author_id = block.last_updated_by_id = principal.user_id
+    holders = list(block.agents.values_list("id", flat=True)) if "label" in columns else []
+    lock_agents(holders)
     block.save()
+    check_labels(holders)
     return block
 
 

@@ -265,3 +265,7 @@ def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
     elif reasons is not None:
         settings["thinking"] = {"type": "disabled"}
     return settings | given.get("model_settings", {})
+
+
+class ResetFields(serializers.Serializer):
+    add_default_initial_messages = serializers.BooleanField(default=False, allow_null=True)

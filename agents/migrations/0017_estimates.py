@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agents", "0013_callbacks")]
+    dependencies = [("agents", "0019_initial_messages")]
 
     operations = [
         migrations.AddField(

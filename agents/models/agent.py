@@ -44,6 +44,9 @@ class Agent(models.Model):
     message_buffer_autoclear = models.BooleanField(default=False)
     max_files_open = models.PositiveIntegerField(default=10)
     per_file_view_window_char_limit = models.PositiveIntegerField(default=25_000)
+    initial_messages = SafeJSONField(
+        default=list, blank=True, editable=False, help_text="[{role, content}] that its own thread begins with"
+    )
     labels_of_origin = SafeJSONField(
         default=dict, blank=True, help_text="template and project ids that clients keep here"
     )

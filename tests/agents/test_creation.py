@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.creation import create_agent, create_conversation
+from agents.creation import begin_anew, create_agent, create_conversation
 from agents.errors import NotFound
 from agents.models import Agent, Conversation, Inbox, Message
 from memory.models import Block
@@ -89,3 +89,14 @@ def test_a_conversation_may_begin_with_messages(acme):
     rows = Message.objects.filter(conversation=conversation).order_by("seq")
     assert [(row.seq, row.role, row.text) for row in rows[1:]] == [(2, "user", "hi"), (3, "assistant", "hello")]
     assert conversation.next_seq == 4
+
+
+def test_a_thread_that_begins_anew_keeps_what_was_said_out_of_context(acme):
+    opening = [{"role": "user", "content": "hi"}]
+    agent = create_agent(acme.id, model="demo/scripted", opening=opening)
+    conversation = agent.conversations.get()
+    begin_anew(conversation, agent.initial_messages)
+    begin_anew(conversation, agent.initial_messages)
+    rows = Message.objects.filter(conversation=conversation, seq__gt=1).order_by("seq")
+    assert [(row.seq, row.text) for row in rows] == [(2, "hi"), (3, "hi"), (4, "hi")]
+    assert (conversation.context_from, conversation.next_seq) == (4, 5)

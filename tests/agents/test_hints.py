@@ -12,7 +12,7 @@ from tests.live.processes import free_port
 def broken(monkeypatch):
     """A broker that nobody answers for."""
     app = Celery("broken", broker=f"redis://127.0.0.1:{free_port()}/0", set_as_current=False)
-    app.conf.broker_transport_options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    app.conf.broker_transport = settings.CELERY_BROKER_TRANSPORT
     sent = []
     send = app.send_task
 

@@ -28,6 +28,7 @@ BODIES: dict[str, Any] = {
         "embedding": "openai/text-embedding-3-small",
     },
     "agents.messages.cancel": {"run_ids": []},
+    "agents.messages.reset": {"add_default_initial_messages": True},
     "agents.messages.compact": {"compaction_settings": {"mode": "all"}},
     "agents.messages.create": SAID | {"client_tools": [{"name": "look", "description": "Look."}]},
     "agents.messages.create_async": {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]},

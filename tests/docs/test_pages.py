@@ -32,3 +32,15 @@ def test_the_files_that_pages_name_exist():
     }
     gone = sorted(f"{page.name}: {name}" for page, name in named if not (ROOT / name).exists())
     assert not gone
+
+
+def test_the_tests_that_pages_name_exist():
+    named = {(page, *test) for page in PAGES for test in re.findall(r"`(tests/[\w/.-]+)::([\w:]+)`", page.read_text())}
+    gone = sorted(
+        f"{page.name}: {file}::{name}"
+        for page, file, name in named
+        for part in name.split("::")
+        if not re.search(rf"(def|class) {part}\b", (ROOT / file).read_text())
+    )
+    assert named
+    assert not gone

@@ -131,3 +131,19 @@ class TestErrors:
             client.agents.create(model="no handle")
         with pytest.raises(letta_client.ConflictError):
             client.agents.messages.cancel(agent)
+
+
+def test_a_reset_brings_back_what_the_agent_began_with(server: Server) -> None:
+    client = server.client()
+    agent = server.agent(
+        initial_message_sequence=[{"role": "user", "content": "Ahoy."}, {"role": "assistant", "content": "Aye."}]
+    )
+    client.agents.messages.create(agent, input="!say Land in sight.")
+    bare = client.agents.messages.reset(agent)
+    assert len(bare.message_ids) == 1
+    anew = client.agents.messages.reset(agent, add_default_initial_messages=True)
+    [_, *kept] = anew.message_ids
+    assert [client.messages.retrieve(id)[0].content for id in kept] == ["Ahoy.", "Aye."]
+    client.agents.messages.create(agent, input=f"And now? {agent}")
+    [asked] = [one["body"] for one in server.llm.calls() if one["user"].endswith(agent)]
+    assert [said["content"] for said in asked["messages"][1:]] == ["Ahoy.", "Aye.", f"And now? {agent}"]

@@ -14,7 +14,8 @@ MAX_LLM_FAILURES = 2  # 6 in the code
 ENDED = frozenset({"completed", "failed", "cancelled"})
 OUTSIDE = frozenset({"bell", "lamp"})
 """Tools that reach the world. A bell cannot be un-rung; switching a lamp on again changes nothing. A "note" is kept in
-our own database."""
+our own database. So is a "question" to another agent, but its reply has to be waited for; it is the last call of its
+step."""
 MAX_TRIES = 2  # of a lamp; 3 in the code
 
 Script = tuple[tuple[str, ...], ...]
@@ -37,6 +38,8 @@ class Rules:
     looks_again: bool = True  # a claim that found nothing looks again before it says so
     cancels_by_run: bool = True  # who is told to cancel is told which run
     pairs: bool = True  # a run that ends early gives its open calls a return
+    posts_inside: bool = True  # a question is sent by the commit that records its call
+    asks_once: bool = True  # a question whose reply did not come in time is not sent again
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Run(NamedTuple):
     tries: int = 0  # of the call after them
     claims: int = 0
     failures: int = 0
+    asked: str = ""  # what has become of this step's question: sent or replied
     effects: tuple[int, ...] = ()
 
 
@@ -199,6 +203,15 @@ def wait_ends(machine: Machine, state: State) -> Iterator[State]:
             yield _with_run(state, index, waits=False)._replace(ready=ready)
 
 
+def reply_comes(machine: Machine, state: State) -> Iterator[State]:
+    """The end of the run that was asked wakes the one that waits for it, in the same transaction."""
+    for index, run in enumerate(state.runs):
+        if run.asked == "sent" and run.status in ("queued", "running"):
+            woken = _with_run(state, index, asked="replied", waits=False)
+            ready = "now" if run.waits and _head(state) == index else state.ready
+            yield woken._replace(ready=ready, hint=state.hint or run.waits)
+
+
 def deadline_passes(machine: Machine, state: State) -> Iterator[State]:
     if not machine.scenario.deadlines:
         return
@@ -306,6 +319,9 @@ def write(machine: Machine, state: State, index: int) -> Iterator[State]:
         yield from _refused(state, index)
         return
     recorded, following = _record(machine, fenced, worker)
+    if following is not None and machine.calls(worker.run, worker.step)[following] == "question":
+        yield from _waiting(machine, recorded, index, following)
+        return
     if following is None:
         yield _left(_close(machine, recorded, worker), index)
         return
@@ -318,6 +334,17 @@ def run_tool(machine: Machine, state: State, index: int) -> Iterator[State]:
     if worker.phase == "begins":
         done = _affected(machine, state, worker.run, worker.step, worker.at)
         yield _with_worker(done, index, worker._replace(phase="ran"))
+
+
+def post(machine: Machine, state: State, index: int) -> Iterator[State]:
+    """Never: the question is sent by the commit. Of a mutant that sends it before."""
+    worker = state.workers[index]
+    if machine.rules.posts_inside or worker.phase != "answered" or worker.at >= 0:
+        return
+    place = _question(machine, worker)
+    if place >= 0:
+        done = _affected(machine, state, worker.run, worker.step, place)
+        yield _with_worker(done, index, worker._replace(at=place))
 
 
 def stop(machine: Machine, state: State, index: int) -> Iterator[State]:
@@ -357,6 +384,7 @@ OF_ALL: tuple[Callable[[Machine, State], Iterator[State]], ...] = (
     cancel,
     lease_runs_out,
     wait_ends,
+    reply_comes,
     deadline_passes,
     hint_is_lost,
     sweep,
@@ -370,6 +398,7 @@ OF_A_WORKER: tuple[Callable[[Machine, State, int], Iterator[State]], ...] = (
     model_fails,
     write,
     run_tool,
+    post,
     stop,
     shut_down,
     leave,
@@ -461,7 +490,8 @@ def _record(machine: Machine, state: State, worker: Worker) -> tuple[State, int 
         position += 1
     following = position if position < len(calls) else None
     earlier = min(state.runs[run].tries, MAX_TRIES) if again else 0
-    tries = 0 if following is None or not machine.rules.intent else earlier + 1
+    outside = following is not None and calls[following] in OUTSIDE
+    tries = earlier + 1 if outside and machine.rules.intent else 0
     state = _with_run(state, run, responded=True, returned=position, tries=tries, claims=0)
     return state._replace(log=tuple(log)), following
 
@@ -477,6 +507,9 @@ def _again(machine: Machine, state: State, worker: Worker) -> bool:
 
 def _outcome(machine: Machine, state: State, worker: Worker, position: int) -> str | None:
     """How a call has ended; None: it is yet to be run."""
+    if position == _question(machine, worker):
+        unheard = "failed" if machine.rules.asks_once else None
+        return {"replied": "succeeded", "sent": unheard, "": None}[state.runs[worker.run].asked]
     if machine.calls(worker.run, worker.step)[position] not in OUTSIDE:
         return "succeeded"
     if worker.phase == "ran" and worker.at == position:
@@ -487,13 +520,30 @@ def _outcome(machine: Machine, state: State, worker: Worker, position: int) -> s
     return None
 
 
+def _question(machine: Machine, worker: Worker) -> int:
+    """The place of the step's question among its calls, -1 if it asks none."""
+    calls = machine.calls(worker.run, worker.step)
+    return calls.index("question") if "question" in calls else -1
+
+
+def _waiting(machine: Machine, state: State, index: int, place: int) -> Iterator[State]:
+    """The question is sent with this commit, and the run waits for the reply without a lease."""
+    worker = state.workers[index]
+    if machine.rules.posts_inside:
+        state = _affected(machine, state, worker.run, worker.step, place)
+    elif worker.at < 0:
+        return
+    waiting = _with_run(state, worker.run, status="queued", waits=True, asked="sent")
+    yield _left(_given_back(waiting)._replace(ready="later"), index)
+
+
 def _close(machine: Machine, state: State, worker: Worker) -> State:
     """T5: the run goes on with another step, or is completed."""
     if worker.step + 1 == len(machine.scenario.scripts[worker.run]):
         return _ended(machine, state, worker.run, "completed")
     if state.runs[worker.run].status in ENDED:
         state = _wrong(state, "I7")
-    following = {"status": "queued", "done": worker.step + 1, "responded": False, "returned": 0}
+    following = {"status": "queued", "done": worker.step + 1, "responded": False, "returned": 0, "asked": ""}
     state = _with_run(state, worker.run, **following, claims=0, failures=0)
     return _given_back(state)._replace(ready="now", hint=True)
 
@@ -516,7 +566,10 @@ def _ended(machine: Machine, state: State, index: int, status: str) -> State:
         state = _wrong(state, "cancelled unasked")
     steps = run.done + 1 if run.responded else run.done
     state = _with_run(
-        state, index, status=status, done=steps, responded=False, returned=0, tries=0, claims=0, failures=0, waits=False
+        state,
+        index,
+        **{"status": status, "done": steps, "responded": False, "returned": 0, "asked": ""},
+        **{"tries": 0, "claims": 0, "failures": 0, "waits": False},
     )
     more = any(later.status != "offered" for later in state.runs[index + 1 :])
     return _given_back(state)._replace(ready="now" if more else "none", hint=state.hint or more)

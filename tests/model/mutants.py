@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from tests.model.exploration import STUCK
 from tests.model.machine import Machine, Rules, Scenario
-from tests.model.scenarios import BOTH, RINGS, SPEAKS
+from tests.model.scenarios import ASKS, BOTH, RINGS, SPEAKS
 
 PLAIN = Scenario((RINGS, SPEAKS))
+ASKING = Scenario((ASKS,))
 CANCELLED = Scenario((RINGS, SPEAKS), cancels=BOTH)
 
 
@@ -37,5 +38,7 @@ MUTANTS: dict[str, Mutant] = {
     "a cancel is told to whoever holds the conversation": Mutant(
         Rules(cancels_by_run=False), "cancelled unasked", CANCELLED
     ),
+    "a question is sent before the commit that records it": Mutant(Rules(posts_inside=False), "I5", ASKING),
+    "a question whose reply did not come is sent again": Mutant(Rules(asks_once=False), "I5", ASKING),
     "open calls of a run that ends early get no return": Mutant(Rules(pairs=False), "I3", CANCELLED),
 }

@@ -213,6 +213,8 @@ _OPERATIONS: dict[str, Operation] = {
         "agents.messages.reset",
         "Empty the context window",
         "AgentState",
+        body="ResetRequest",
+        body_is_needed=False,
         errors=(409,),
         description="The agent's own thread begins anew. Everything that was said stays in recall memory.",
     ),
@@ -231,7 +233,7 @@ _OPERATIONS: dict[str, Operation] = {
         "agents.blocks.retrieve", "Retrieve a block by its label", "Block"
     ),
     "PATCH agents/{agent_id}/core-memory/blocks/{label}": Operation(
-        "agents.blocks.update", "Change a block by its label", "Block", body=BlockFields, errors=(400,)
+        "agents.blocks.update", "Change a block by its label", "Block", body=BlockFields, errors=(400, 409)
     ),
     "PATCH agents/{agent_id}/core-memory/blocks/attach/{block_id}": Operation(
         "agents.blocks.attach", "Give an agent a block", "AgentState", errors=(409,)
@@ -437,7 +439,9 @@ _OPERATIONS: dict[str, Operation] = {
     ),
     "POST blocks": Operation("blocks.create", "Create a block", "Block", body=BlockFields, errors=(400,)),
     "GET blocks/{block_id}": Operation("blocks.retrieve", "Retrieve a block", "Block"),
-    "PATCH blocks/{block_id}": Operation("blocks.update", "Change a block", "Block", body=BlockFields, errors=(400,)),
+    "PATCH blocks/{block_id}": Operation(
+        "blocks.update", "Change a block", "Block", body=BlockFields, errors=(400, 409)
+    ),
     "DELETE blocks/{block_id}": Operation("blocks.delete", "Delete a block", "Done"),
     "GET blocks/{block_id}/versions": Operation(
         "blocks.versions.list",

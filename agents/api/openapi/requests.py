@@ -49,6 +49,10 @@ BODIES: dict[str, tuple[str, Fields]] = {
             "agent_id?": "text? - whose own thread is meant by `default`",
         },
     ),
+    "ResetRequest": (
+        "How the thread begins anew.",
+        {"add_default_initial_messages?": "bool? - with the messages that the agent was made with"},
+    ),
     "CompactRequest": ("How to compact.", {"compaction_settings?": "object? - instead of the agent's own"}),
     "ConversationCompactRequest": (
         "How to compact.",

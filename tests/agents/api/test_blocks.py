@@ -53,12 +53,27 @@ def test_spaces_of_a_value_are_kept(acme, block):
 
 def test_an_agent_has_one_block_of_a_label(acme, block):
     agent = acme.agent(memory_blocks=[{"label": "human", "value": ""}])
-    assert "Detach that one first" in acme.refused(
+    assert "Detach one of them" in acme.refused(
         409, "PATCH", f"agents/{agent['id']}/core-memory/blocks/attach/{block['id']}"
     )
     twice = [{"label": "human", "value": ""}] * 2
     [problem] = acme.refused(422, "POST", "agents/", {"memory_blocks": twice})
     assert problem["loc"] == ["body", "memory_blocks"]
+
+
+@pytest.mark.parametrize("way", ["created", "changed", "relabelled", "relabelled by its label"])
+def test_no_way_gives_an_agent_two_blocks_of_one_label(acme, way):
+    taken, other = (acme.post("blocks/", {"label": "human", "value": str(n)})["id"] for n in range(2))
+    spare = acme.post("blocks/", {"label": "spare", "value": ""})["id"]
+    agent = acme.agent(block_ids=[taken, spare])["id"]
+    method, path, body = {
+        "created": ("POST", "agents/", {"model": "demo/scripted", "block_ids": [taken, other]}),
+        "changed": ("PATCH", f"agents/{agent}", {"block_ids": [taken, other]}),
+        "relabelled": ("PATCH", f"blocks/{spare}", {"label": "human"}),
+        "relabelled by its label": ("PATCH", f"agents/{agent}/core-memory/blocks/spare", {"label": "human"}),
+    }[way]
+    assert "label 'human'" in acme.refused(409, method, path, body)
+    assert {block["id"] for block in acme.get(f"agents/{agent}/core-memory/blocks")} == {taken, spare}
 
 
 def test_a_detached_block_goes_out_of_the_prompt_and_stays_a_block(acme, block):
