@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from accounts import authentication
-from agents.identity_jobs import advance_job
 from agents.models import Agent, Conversation
 from tests.agents import given
 from tests.agents.api.conftest import Caller
 from tests.agents.api.queries import asked
-from tests.agents.api.test_views import METHODS
+from tests.agents.api.test_views import METHODS, exported
 from tests.agents.loop.doubles import calls, says
 from tools.models import McpServer, Tool
 
@@ -141,13 +140,6 @@ def talk(conversation: str, *answers: Any) -> str:
         assert turn is not None
         given.runs.advance(turn, given.Outfit(given.Script(answer)), given.Abort())
     return run.id
-
-
-def exported(caller: Caller, identity: str) -> str:
-    job = caller.post(f"identities/{identity}/export")["id"]
-    while advance_job():
-        pass
-    return str(job)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from agents.api import urls
+from agents.identity_jobs import advance_job
 from tests.agents import given
 from tests.agents.loop.doubles import says
 from tools.models import McpServer, Tool
@@ -149,8 +150,15 @@ def ids(acme):
         "passage": (passage := acme.post(f"agents/{agent['id']}/archival-memory", {"text": "filed"})[0])["id"],
         "archive": passage["archive_id"],
         "identity": (identity := acme.post("identities/", IDENTITY)["id"]),
-        "job": acme.post(f"identities/{identity}/export")["id"],
+        "job": exported(acme, identity),
     }
+
+
+def exported(caller, identity):
+    job = caller.post(f"identities/{identity}/export")["id"]
+    while advance_job():
+        pass
+    return job
 
 
 def test_every_path_is_in_the_table():
