@@ -205,6 +205,8 @@ def paired(history: Sequence[Message]) -> tuple[Message, ...]:
 
     The rows have it so. Whatever may have been done to them, one half alone would have every later request refused.
     """
+    if not any(message.calls or message.returned for message in history):
+        return tuple(history)
     told: list[Message] = []
     waiting: dict[str, ToolCall] = {}
     for message in history:

@@ -7,7 +7,6 @@ as it was.
 import json
 import threading
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Any
 
 from agents.loop.messages import Message
@@ -35,7 +34,7 @@ _KEPT = 1_000  # models
 def estimate(text: str) -> int:
     """Tokens of `text`. UTF-8 bytes rather than characters: other scripts cost more tokens than Latin."""
     size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
-    return ceil(size / BYTES_PER_TOKEN)
+    return -(-size // BYTES_PER_TOKEN)
 
 
 def beginning(text: str, tokens: int) -> str:
@@ -57,6 +56,8 @@ def estimate_prompt(system: str) -> int:
 
 
 def estimate_message(message: Message) -> int:
+    if not (message.calls or message.returned or message.reasoning):
+        return PER_MESSAGE + _content(message.content)
     calls = sum(estimate(call.name) + estimate(call.arguments) + _PER_TOOL for call in message.calls)
     sealed = sum(estimate(thought.text) for thought in message.reasoning if thought.signature)
     returned = estimate(message.returned.text) if message.returned else 0
