@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from accounts.fields import clean_text, new_id
 from agents.errors import LLMError
 from agents.faultpoints import faultpoint
-from agents.loading import RATES, Loaded, load_state
+from agents.loading import RATES, Loaded, load_state, model_settings
 from agents.loop.compaction import SUMMARY_SHARE, CompactionSettings, Summarizer, first_unsummarised, summarised
 from agents.loop.ports import LLM, Abort
 from agents.models import Conversation, Message
@@ -34,7 +34,8 @@ def compact(
         return loaded
     if loaded.window.refused > 1 and not wanted:
         return loaded  # a summary has not helped: the rest leaves without one
-    settings = CompactionSettings.of(turn.run.options.get("compaction_settings") or loaded.agent.compaction_settings)
+    given = turn.run.options.get("compaction_settings") or loaded.agent.compaction_settings or {}
+    settings = CompactionSettings.of(given, model_settings(given.get("model_settings") or {}))
     window = loaded.window
     fixed, fits = window.fixed + window.summary_size, int(window.fits)
     first = first_unsummarised(window.history, window.sizes, fixed, fits, settings, least=window.first, idle=wanted)

@@ -5,13 +5,13 @@ Messages that leave stay in recall memory, where the agent can search them.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any, TypeVar
 
 from agents.errors import LLMError
 from agents.loop.messages import Message
-from agents.loop.ports import LLM, Abort, LLMRequest
+from agents.loop.ports import LLM, Abort, LLMRequest, ModelSettings
 from agents.loop.prompts import SUMMARIZE
 from agents.loop.reply import fold
 from agents.loop.tokens import (
@@ -51,9 +51,13 @@ LAST_RESORT = 3
 OUT_OF_VIEW = "(Earlier messages are out of view. You can search them.)"
 CUT = "\n[... {count} characters left out ...]\n"
 LOST = "What this call has returned is not known any more."
+AGREED = "Understood. I answer with the summary, and with nothing else."
+GO_ON = "Please do as you were told."
 _BEFORE = "Summary of what came before:\n{summary}\n\n"
 _SHORTEST = 120
-_AROUND = 4 * PER_MESSAGE + estimate(_BEFORE) + 8  # tokens of a summariser's request beside all that it tells
+_AROUND = (
+    6 * PER_MESSAGE + estimate(_BEFORE + AGREED + GO_ON) + 8
+)  # tokens of a summariser's request beside all that it tells
 
 MODES = ("sliding_window", "all", "self_compact_sliding_window", "self_compact_all")
 
@@ -66,6 +70,9 @@ class CompactionSettings:
             much as has to leave. With `self_compact_` the agent's own prompt and model do it
     model   handle of the summariser; None: the agent's
     clip    characters that a summary may have
+    call    how to call the summariser
+    ack     the summariser is shown to have agreed to its instructions, which keeps some models from answering the
+            conversation instead
     """
 
     mode: str = MODES[0]
@@ -73,13 +80,17 @@ class CompactionSettings:
     prompt: str = SUMMARIZE
     share: float = 0.3
     clip: int = 50_000
+    ack: bool = False
+    call: ModelSettings = field(default_factory=ModelSettings)
 
     @classmethod
-    def of(cls, given: dict[str, Any] | None) -> "CompactionSettings":
-        names = {"mode": "mode", "model": "model", "prompt": "prompt"}
+    def of(cls, given: dict[str, Any] | None, call: ModelSettings | None = None) -> "CompactionSettings":
+        names = {"mode": "mode", "model": "model", "prompt": "prompt", "prompt_acknowledgement": "ack"}
         names |= {"sliding_window_percentage": "share", "clip_chars": "clip"}
         chosen = given or {}
-        return cls(**{own: chosen[name] for name, own in names.items() if chosen.get(name)})
+        return cls(
+            **{own: chosen[name] for name, own in names.items() if chosen.get(name)}, call=call or ModelSettings()
+        )
 
     @property
     def by_itself(self) -> bool:
@@ -259,14 +270,17 @@ def summarised(leaving: Sequence[Message], who: Summarizer, settings: Compaction
 
         def ask_itself(summary: str, piece: tuple[Message, ...]) -> str:
             before = (Message("user", _before(summary)),) if summary else ()
-            asked = (*before, *piece, Message("user", settings.prompt))
-            return _answer(LLMRequest(who.handle, who.system, asked, who.tools, "none"), who, settings, abort)
+            agreed = (Message("assistant", AGREED), Message("user", GO_ON)) if settings.ack else ()
+            asked = (*before, *piece, Message("user", settings.prompt), *agreed)
+            request = LLMRequest(who.handle, who.system, asked, who.tools, "none", settings.call)
+            return _answer(request, who, settings, abort)
 
         return _piece_by_piece(whole, own, _some, ask_itself)
 
     def ask(summary: str, piece: str) -> str:
-        asked = (Message("user", f"{_before(summary)}Conversation:\n{piece}"),)
-        return _answer(LLMRequest(who.handle, settings.prompt, asked), who, settings, abort)
+        agreed = (Message("user", GO_ON), Message("assistant", AGREED)) if settings.ack else ()
+        asked = (*agreed, Message("user", f"{_before(summary)}Conversation:\n{piece}"))
+        return _answer(LLMRequest(who.handle, settings.prompt, asked, settings=settings.call), who, settings, abort)
 
     room = who.room(prompt)
     newest = transcript(leaving)[-MOST_CALLS * max(room, 0) * BYTES_PER_TOKEN // 2 :]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agents.errors import LLMError
 from agents.loop.compaction import (
+    AGREED,
     LOST,
     MOST_CALLS,
     CompactionSettings,
@@ -19,7 +20,7 @@ from agents.loop.compaction import (
 )
 from agents.loop.events import Done, LLMEvent, TextDelta
 from agents.loop.messages import Message, Reasoning
-from agents.loop.ports import Abort, LLMRequest
+from agents.loop.ports import Abort, LLMRequest, ModelSettings
 from agents.loop.tokens import estimate, estimate_message, estimate_request
 from tests.agents.loop.doubles import call, spec
 from tools.spec import ToolReturn
@@ -42,10 +43,10 @@ class Reader:
         yield from (TextDelta(self.said), Done("stop"))
 
 
-def told(leaving, mode="sliding_window", window=1000, really=None, said="They talked.", longest=100, tools=()):
+def told(leaving, mode="sliding_window", window=1000, really=None, said="They talked.", longest=100, tools=(), **more):
     reader = Reader(really or window, said)
     who = Summarizer(reader, "a/b", window, longest, "You are terse.", tools)
-    settings = CompactionSettings(mode, prompt=PROMPT)
+    settings = CompactionSettings(mode, prompt=PROMPT, **more)
     return summarised(leaving, who, settings, Abort()), reader.asked
 
 
@@ -68,10 +69,10 @@ said = st.lists(
 ).map(lambda groups: [message for group in groups for message in group])
 
 
-@given(said, st.sampled_from(MODES), st.integers(400, 3000))
-def test_every_request_fits_the_window_with_room_for_the_answer(leaving, mode, window):
+@given(said, st.sampled_from(MODES), st.integers(400, 3000), st.booleans())
+def test_every_request_fits_the_window_with_room_for_the_answer(leaving, mode, window, ack):
     longest = window // 5
-    text, asked = told(leaving, mode, window, said="summary " * 5000, longest=longest, tools=(spec("look"),))
+    text, asked = told(leaving, mode, window, said="summary " * 5000, longest=longest, tools=(spec("look"),), ack=ack)
     assert estimate(text) <= longest
     assert all(estimate_request(request) + longest <= window for request in asked)
     assert len(asked) <= MOST_CALLS
@@ -98,6 +99,14 @@ def test_an_agent_that_sums_up_itself_is_shown_what_it_knows():
     _, [request] = told(leaving, "self_compact_all", tools=(spec("look"),))
     assert (request.system, request.tools, request.tool_choice) == ("You are terse.", (spec("look"),), "none")
     assert request.messages == (*leaving, Message("user", PROMPT))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_summariser_that_has_agreed_is_asked_by_a_user_all_the_same(mode):
+    call_settings = ModelSettings(temperature=0.5)
+    _, [request] = told([Message("user", "hello")], mode, ack=True, call=call_settings)
+    assert [message.role for message in request.messages][-3:] == ["user", "assistant", "user"]
+    assert (AGREED in str(request.messages), request.settings) == (True, call_settings)
 
 
 def test_an_agent_without_room_for_itself_is_told_the_transcript():
