@@ -9,6 +9,8 @@ AgentError
     |-- NotFound
     |-- Conflict
     |   `-- PendingApproval
+    |-- TooLarge
+    |-- Unsupported     a file of a kind that cannot be read
     |-- InvalidRequest  with the place of each fault
     |-- Unserved        no worker is there to answer it
     `-- NotServed
@@ -88,6 +90,14 @@ class PendingApproval(Conflict):
             "The agent waits for an answer to its tool calls. Approve, deny or return them before you say more."
         )
         self.detail = {"code": "PENDING_APPROVAL", "message": str(self), "pending_request_id": message_id}
+
+
+class TooLarge(ClientError):
+    """More than this server takes."""
+
+
+class Unsupported(ClientError):
+    """A file of a kind that nothing can be made of here."""
 
 
 class Unserved(ClientError):

@@ -7,7 +7,7 @@ that is killed has done nothing of it, and another does it again.
 import logging
 from datetime import timedelta
 
-from django.db import Error, IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import Error, IntegrityError, InterfaceError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -77,7 +77,7 @@ def _note_failure(job_id: str, error: Exception) -> None:
     """A row that is locked, or a database that was away, may be there next time; after eight times it is given up."""
     job = IdentityJob.objects.get(id=job_id)
     job.failures += 1
-    what = "The database was busy or away" if isinstance(error, OperationalError | Error) else type(error).__name__
+    what = "The database was busy or away" if isinstance(error, Error) else type(error).__name__
     job.error = f"{what}, in the stage {job.stage or 'begin'}. The log of the worker has more."
     job.not_before = timezone.now() + timedelta(seconds=2**job.failures)
     if job.failures >= MOST_FAILURES:

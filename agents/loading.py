@@ -13,6 +13,9 @@ from django.utils import timezone
 from agents import approvals
 from agents.loop.compaction import FULL, LAST_RESORT, OUT_OF_VIEW, first_kept, paired, reduced, shortened
 from agents.loop.context import Facts, compile_prompt, skills
+from agents.loop.directories import Directory, FileLine, Room
+from agents.loop.directories import Window as FileWindow
+from agents.loop.directories import render as render_directories
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reply, Usage
 from agents.loop.ports import ModelSettings
@@ -20,7 +23,7 @@ from agents.loop.state import MAX_STEPS, StepState, Tried
 from agents.loop.style import Style, style_for
 from agents.loop.tokens import Counted, Rates, estimate_message, estimate_prompt, estimate_tool, scale
 from agents.mail import replies
-from agents.models import Agent, Conversation, Message, Step, ToolAttempt
+from agents.models import Agent, AgentFile, Conversation, Message, Step, ToolAttempt
 from agents.rows import INPUT, said, tool_return
 from agents.turns import Turn, row_of
 from memory.core import BlockText
@@ -30,6 +33,8 @@ from tools.spec import ToolCall, ToolReturn, ToolSpec
 
 DEFAULT_THINKING = 4_096
 """Tokens for thoughts, where a client asks for them and does not say how many."""
+FILES_LISTED = 100
+"""Of each folder, in the system prompt; the open ones first."""
 
 OVERFLOW = "context_overflow"
 
@@ -62,7 +67,20 @@ SELECT {columns},
           FROM agents_step AS step
          WHERE step.id = (SELECT step_id FROM agents_message
                            WHERE conversation_id = %s AND role = 'assistant' ORDER BY seq DESC LIMIT 1)) AS counted,
-       (SELECT min(seq) FROM agents_message WHERE conversation_id = %s AND seq > 1) AS oldest_seq
+       (SELECT min(seq) FROM agents_message WHERE conversation_id = %s AND seq > 1) AS oldest_seq,
+       (SELECT jsonb_agg(jsonb_build_object(
+                    'name', folder.name, 'description', folder.description, 'instructions', folder.instructions,
+                    'count', (SELECT count(*) FROM memory_file WHERE folder_id = folder.id AND lines IS NOT NULL),
+                    'files', (SELECT jsonb_agg(to_jsonb(listed) ORDER BY listed.name) FROM (
+                                     SELECT file.name, file.lines, seen.id, seen.is_open, seen.first_line,
+                                            seen.last_line, seen.opened_at, octet_length(seen.window) AS bytes
+                                       FROM agents_agentfile AS seen JOIN memory_file AS file ON file.id = seen.file_id
+                                      WHERE seen.agent_id = agent.id AND file.folder_id = folder.id
+                                        AND file.lines IS NOT NULL
+                                      ORDER BY seen.is_open DESC, file.name LIMIT %s) AS listed))
+                    ORDER BY attached.id)
+          FROM agents_agentfolder AS attached JOIN memory_folder AS folder ON folder.id = attached.folder_id
+         WHERE attached.agent_id = agent.id) AS folder_rows
   FROM agents_agent AS agent WHERE agent.id = %s
 """
 
@@ -137,7 +155,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A step's start, and the row of its agent with `block_rows`, `tool_rows` and `archive_ids`."""
+    """A step's start, and the row of its agent with `block_rows`, `tool_rows`, `archive_ids` and `folder_rows`."""
 
     state: StepState
     agent: Any
@@ -225,16 +243,18 @@ def _stored_prompt(agent: Any, system: Row | None) -> str | None:
 
 
 def agent_with_belongings(place: Conversation) -> Any:
-    """The agent of a conversation with `block_rows` and `tool_rows` (dicts), and `archive_ids`, each in the order of
-    attaching; `counted`, what the provider has said of the conversation's last call; and `oldest_seq`, the first
-    message that is still stored. Blocks that the conversation has of its own stand in the place of the agent's.
+    """The agent of a conversation with `block_rows`, `tool_rows` and `folder_rows` (dicts), and `archive_ids`, each in
+    the order of attaching; `counted`, what the provider has said of the conversation's last call; and `oldest_seq`, the
+    first message that is still stored. Blocks that the conversation has of its own stand in the place of the agent's.
     """
-    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), place.id, place.id, place.agent_id])
+    given = [json.dumps(place.isolated_blocks), place.id, place.id, FILES_LISTED, place.agent_id]
+    found = row_of(Agent, _WITH_BELONGINGS, given)
     if found is None:
         raise Agent.DoesNotExist(place.agent_id)
     agent: Any = found[0]
-    blocks, tools, agent.archive_ids, counted, agent.oldest_seq = found[1]
+    blocks, tools, agent.archive_ids, counted, agent.oldest_seq, folders = found[1]
     agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
+    agent.folder_rows = json.loads(folders or "[]")
     agent.counted = Counted(*json.loads(counted)) if counted else None
     return agent
 
@@ -247,12 +267,37 @@ def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> 
         recalled=max(0, conversation.next_seq - (agent.oldest_seq or 2) - in_context),
         archived=Passage.objects.filter(archive_id__in=agent.archive_ids).count() if agent.archive_ids else 0,
     )
-    return compile_prompt(agent.system, block_texts(agent.block_rows), agent.tool_rules, _style(agent), facts)
+    blocks, shown = block_texts(agent.block_rows), directories(agent)
+    return compile_prompt(agent.system, blocks, agent.tool_rules, _style(agent), facts, shown)
+
+
+def directories(agent: Any) -> str:
+    """The part of the prompt that shows the agent's folders and the files that are open; empty without folders."""
+    open_ids = [file["id"] for folder in agent.folder_rows for file in folder["files"] or () if file["is_open"]]
+    windows = dict(AgentFile.objects.filter(id__in=open_ids).values_list("id", "window")) if open_ids else {}
+    shown = [_directory(folder, windows) for folder in agent.folder_rows]
+    return render_directories(shown, Room(agent.max_files_open, agent.per_file_view_window_char_limit))
+
+
+def _directory(folder: dict[str, Any], windows: dict[str, str | None]) -> Directory:
+    files = [
+        FileLine(
+            file["name"],
+            file["lines"],
+            FileWindow(file["first_line"], file["last_line"], windows.get(file["id"]) or "")
+            if file["is_open"]
+            else None,
+        )
+        for file in folder["files"] or ()
+    ]
+    return Directory(folder["name"], folder["description"] or "", folder["instructions"] or "", files, folder["count"])
 
 
 def prompt_fingerprint(agent: Any) -> str:
     """Changes exactly when the compiled prompt has to."""
     inputs = [agent.system, agent.agent_type, agent.tool_rules, agent.block_rows]
+    if agent.folder_rows:
+        inputs += [agent.folder_rows, agent.max_files_open, agent.per_file_view_window_char_limit]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

@@ -13,6 +13,7 @@ from accounts.sealing import unseal
 from agents.creation import attach_blocks, create_block
 from agents.embedding import default_columns
 from agents.faultpoints import faultpoint
+from agents.files import Files
 from agents.loading import block_texts
 from agents.loop.ports import Abort
 from agents.loop.step import Admitted
@@ -178,6 +179,7 @@ def _run(
         core=core,
         archival=Archival(agent.organization_id, agent.archive_ids, lambda: default_archive(agent), embed),
         mail=Post(turn, agent, admitted.call.id),
+        files=Files(agent, embed),
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
         now=timezone.now(),
         sandbox=sandbox,

@@ -24,7 +24,7 @@ from agents.rows import said
 from memory.core import render
 from tools.spec import ToolSpec
 
-_RULES, _FACTS = "<tool_usage_rules>", "<memory_metadata>"
+_RULES, _DIRECTORIES, _FACTS = "<tool_usage_rules>", "<directories>", "<memory_metadata>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +34,22 @@ class Prompt:
     instructions: str
     memory: str
     rules: str
+    directories: str
     facts: str
 
 
 def prompt_parts(agent: Any, text: str) -> Prompt:
-    """The facts stand last and the rules before them, so that nothing in a block is taken for either."""
+    """The facts stand last, the directories and the rules before them: nothing in a block is taken for any of them."""
     body, mark, facts = text.rpartition(_FACTS)
+    folders = ""
+    if agent.folder_rows and _DIRECTORIES in body:
+        body, _, folders = body.rpartition(_DIRECTORIES)
     rules = body.rpartition(_RULES)[2] if agent.tool_rules and body.rstrip().endswith("</tool_usage_rules>") else ""
     return Prompt(
         instructions=agent.system,
         memory=render(block_texts(agent.block_rows), style_for(agent.agent_type).line_numbers),
         rules=f"{_RULES}{rules}".strip() if rules else "",
+        directories=f"{_DIRECTORIES}{folders}".strip() if folders else "",
         facts=mark + facts,
     )
 
@@ -55,8 +60,8 @@ class Filling:
 
     rows    what is in context, in its order: the system message, the summary, what was said
     text    the compiled prompt, and `prompt` its parts
-    tokens  of each part: system, core_memory, tool_usage_rules, external_memory_summary, functions_definitions,
-            summary_memory, messages
+    tokens  of each part: system, core_memory, tool_usage_rules, directories, external_memory_summary,
+            functions_definitions, summary_memory, messages
     limit   tokens that fit
     """
 
@@ -92,6 +97,7 @@ def _estimated(prompt: Prompt, tools: tuple[ToolSpec, ...], rows: list[Message])
         "system": estimate_prompt(prompt.instructions),
         "core_memory": estimate(prompt.memory),
         "tool_usage_rules": estimate(prompt.rules),
+        "directories": estimate(prompt.directories),
         "external_memory_summary": estimate(prompt.facts),
         "functions_definitions": sum(map(estimate_tool, tools)),
         "summary_memory": sum(size for role, size in sizes if role == Message.Role.SUMMARY),

@@ -40,7 +40,7 @@ def pytest_command(faults: bool, arguments: list[str]) -> tuple[str, ...]:
     """
     chosen = ("--faults",) if faults else ("-m", "not faults")
     whole = not faults and all(argument.startswith("-") for argument in arguments)
-    shared = ("-n", "2", "--dist", "loadfile") if whole else ()
+    shared = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder") if whole else ()
     return (sys.executable, "-m", "pytest", *chosen, *shared, *arguments)
 
 

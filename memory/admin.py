@@ -174,6 +174,10 @@ class ArchiveAdmin(OfOrganization, admin.ModelAdmin):
         *("embedding", "dimension", "coming_embedding", "vectors", "id", "created_at", "updated_at"),
     )
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Archive]:
+        # The archive of a folder is a part of it.
+        return super().get_queryset(request).filter(folder=None)
+
     @admin.display
     def vectors(self, archive: Archive) -> str:
         made = Vector.objects.filter(archive_id=archive.pk, generation__gte=archive.generation).count()

@@ -86,7 +86,7 @@ class HalfVectorField(models.Field):
 
 
 class Archive(models.Model):
-    """A store of passages, attached to one agent or to several.
+    """A store of passages, attached to one agent or to several; or what the files of one folder are found by.
 
     Its passages have vectors if it has an `embedding`. When that is changed, the vectors of the next generation are
     made beside those of this one, which serve until all are there (memory/vectors.py).
@@ -94,6 +94,9 @@ class Archive(models.Model):
 
     id = IdField("archive")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    folder = models.OneToOneField(
+        "Folder", models.CASCADE, null=True, blank=True, editable=False, related_name="archive"
+    )
     name = SafeTextField()
     description = SafeTextField(null=True, blank=True)
     metadata = SafeJSONField(default=dict, blank=True)
@@ -111,12 +114,98 @@ class Archive(models.Model):
         return self.name
 
 
+class Folder(models.Model):
+    """Files under one name, attached to agents. Its archive holds the passages of its files, and their embedding."""
+
+    id = IdField("source")
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    name = SafeTextField()
+    description = SafeTextField(null=True, blank=True)
+    instructions = SafeTextField(null=True, blank=True)
+    metadata = SafeJSONField(default=dict, blank=True)
+    chunk_size = models.PositiveIntegerField(default=300, help_text="of a passage, in tokens of four characters")
+    created_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
+    last_updated_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization", "name"], name="folder_name_once")]
+        indexes = [models.Index(fields=["organization", "-created_at", "id"], name="folder_newest")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class File(models.Model):
+    """A file of a folder, and how far its reading has come: memory/files.py tells the states.
+
+    kind         what it is read as, tools/reading
+    claims       counts the workers that took it: the fencing token of its reading
+    lease_until  when another worker may take it, while it is being read
+    error        why it cannot be read
+    chunks       how many passages its text makes
+    lines        of its text
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        PARSING = "parsing"
+        EMBEDDING = "embedding"
+        COMPLETED = "completed"
+        ERROR = "error"
+
+    id = IdField("file")
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    folder = models.ForeignKey(Folder, models.CASCADE, related_name="files")
+    name = SafeTextField()
+    original_name = SafeTextField()
+    media_type = SafeTextField(blank=True, default="")
+    kind = models.CharField(max_length=8)
+    size = models.PositiveBigIntegerField(help_text="in bytes")
+    status = models.CharField(max_length=16, choices=Status, default=Status.PENDING)
+    error = SafeTextField(null=True, blank=True)
+    claims = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    chunks = models.PositiveIntegerField(null=True, blank=True)
+    lines = models.PositiveIntegerField(null=True, blank=True)
+    created_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["folder", "name"], name="file_name_once")]
+        indexes = [
+            models.Index(fields=["folder", "-created_at", "id"], name="file_newest"),
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(status__in=["pending", "parsing", "embedding"]),
+                name="file_unfinished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FileContent(models.Model):
+    """What is large of a file, in a row of its own: the bytes until there is a text, then the text."""
+
+    file = models.OneToOneField(File, models.CASCADE, primary_key=True, related_name="content")
+    data = models.BinaryField(null=True)
+    text = SafeTextField(null=True)
+
+
 class Passage(models.Model):
-    """One piece of archival memory. `terms` and `size` are kept beside the text, so that a search never reads it."""
+    """One piece of archival memory, or of a file; then `metadata` tells its lines.
+
+    `terms` and `size` are kept beside the text, so that a search never reads it.
+    """
 
     id = IdField("passage")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
     archive = models.ForeignKey(Archive, models.CASCADE, related_name="passages")
+    file = models.ForeignKey(File, models.CASCADE, null=True, editable=False, db_index=False, related_name="passages")
     text = SafeTextField()
     tags = ArrayField(SafeTextField(), default=list, blank=True)
     metadata = SafeJSONField(default=dict, blank=True)
@@ -134,6 +223,7 @@ class Passage(models.Model):
                 fields=["archive", "created_at", "id"], include=["organization", "size"], name="passage_in_order"
             ),
             models.Index(fields=["archive", "digest"], name="passage_digest"),
+            models.Index(fields=["file"], condition=models.Q(file__isnull=False), name="passage_of_file"),
             GinIndex(fields=["terms"], name="passage_terms"),
         ]
 

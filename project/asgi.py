@@ -10,10 +10,12 @@ from django.core.asgi import get_asgi_application
 
 django_application = get_asgi_application()
 
+from django.conf import settings  # noqa: E402
+
 from agents.api.consumers import websocket_urls  # noqa: E402  (needs the apps loaded)
 from project.interpreter import suit_a_server  # noqa: E402
+from project.limits import LimitedBodies  # noqa: E402
 
-application = ProtocolTypeRouter(
-    {"http": ASGIStaticFilesHandler(django_application), "websocket": URLRouter(websocket_urls)}
-)
+limited = LimitedBodies(ASGIStaticFilesHandler(django_application), settings.LARGEST_BODY)
+application = ProtocolTypeRouter({"http": limited, "websocket": URLRouter(websocket_urls)})
 suit_a_server()

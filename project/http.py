@@ -14,12 +14,24 @@ from rest_framework.response import Response
 
 from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
 from accounts.fields import clean_json
-from agents.errors import BadRequest, Conflict, InvalidRequest, NotFound, NotServed, PendingApproval, Unserved, invalid
+from agents.errors import (
+    BadRequest,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    NotServed,
+    PendingApproval,
+    TooLarge,
+    Unserved,
+    Unsupported,
+    invalid,
+)
 from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.retry import drop_dead_connections
 from agents.runs import KeyReused
 from memory.archival import PassageTooLong
 from memory.core import BlockEditError
+from memory.files import NameTaken
 from memory.search import SearchError
 from memory.versions import BlockMoved, NoVersion, UndoError
 
@@ -38,6 +50,9 @@ STATUS: dict[type[BaseException], int] = {
     UnknownProvider: 404,
     Conflict: 409,
     BlockMoved: 409,
+    NameTaken: 409,
+    TooLarge: 413,
+    Unsupported: 415,
     InvalidRequest: 422,
     KeyReused: 422,
     Unserved: 503,

@@ -123,6 +123,12 @@ LLM_TOTAL_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_TOTAL_TIMEOUT", 900)
 LOCAL_EMBEDDINGS = minilm.folder() if env.flag("PERDURE_LOCAL_EMBEDDINGS", True) else None
 DEFAULT_EMBEDDING = default_embedding(env.text("PERDURE_EMBEDDING"), LOCAL_EMBEDDINGS)
 
+# Files: docs/files.md -------------------------------------------------------------------------------------------------
+
+LARGEST_FILE = env.number("PERDURE_FILE_SIZE", 25_000_000, minimum=1)  # bytes
+LARGEST_BODY = 4 * LARGEST_FILE + 1_000_000
+FILE_SECONDS = env.seconds("PERDURE_FILE_TIMEOUT", 120)
+
 # MCP servers: docs/mcp.md ---------------------------------------------------------------------------------------------
 
 ALLOW_MCP_STDIO = env.flag("PERDURE_ALLOW_MCP_STDIO", False)

@@ -17,7 +17,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--faults", action="store_true", help="also the slow tests that kill, pause and starve processes")
 
 
+LONGEST = ("cli/test_up.py", "agents/test_lifecycle_stateful.py", "model/test_machine.py", "mcp/test_calls.py")
+"""Files that take a minute each. They come first, so that of two processes none is left with one of them at the end."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
     if config.getoption("--faults") or config.getoption("-m"):
         return
     slow = [item for item in items if item.get_closest_marker("faults")]

@@ -3,7 +3,7 @@
 import json
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from django.db import InterfaceError, OperationalError, transaction
 
 from accounts.fields import clean_text
-from memory.archival import Archival, PassageTooLong
+from memory.archival import Archival, Found, PassageTooLong
 from memory.core import BlockEditError, CoreMemory
 from memory.search import SearchError
 from tools.registry import RegisteredTool
@@ -38,6 +38,23 @@ class Mail(Protocol):
     def ask_tagged(self, message: str, match_all: Sequence[str], match_some: Sequence[str]) -> None: ...
 
 
+class FileChange(Protocol):
+    """Paths of files that were opened, each with the lines that are shown, and of files that were closed."""
+
+    opened: list[str]
+    closed: list[str]
+
+
+class Files(Protocol):
+    """The files of the agent's folders. Each raises ToolError where it cannot be done."""
+
+    def open(self, requests: Sequence[Mapping[str, Any]], close_all_others: bool) -> FileChange: ...
+
+    def grep(self, pattern: str, include: str | None, context_lines: int, offset: int) -> str: ...
+
+    def search(self, query: str, limit: int) -> tuple[Found, dict[str, str]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """What a trusted tool may know and use besides its arguments.
@@ -54,6 +71,7 @@ class ToolContext:
     archival: Archival
     messages: Any
     mail: Mail
+    files: Files
     now: datetime
     sandbox: Runner | None = None
     abort: Abort | None = None

@@ -75,6 +75,7 @@ class Tool(models.Model):
         MEMORY = "letta_memory_core"
         SLEEPTIME = "letta_sleeptime_core"
         MULTI_AGENT = "letta_multi_agent_core"
+        FILES = "letta_files_core"
         BUILTIN = "letta_builtin"
         MCP = "external_mcp"
 

@@ -11,7 +11,13 @@ from tools.schema import schema_from_source
 from tools.spec import Effect, ToolSpec
 
 ToolType = Literal[
-    "custom", "letta_core", "letta_memory_core", "letta_sleeptime_core", "letta_multi_agent_core", "letta_builtin"
+    "custom",
+    "letta_core",
+    "letta_memory_core",
+    "letta_sleeptime_core",
+    "letta_multi_agent_core",
+    "letta_files_core",
+    "letta_builtin",
 ]
 
 BUILTIN_MODULES = (
@@ -19,6 +25,7 @@ BUILTIN_MODULES = (
     "tools.builtin.core_memory",
     "tools.builtin.archival",
     "tools.builtin.recall",
+    "tools.builtin.files",
     "tools.builtin.web",
     "tools.builtin.code",
     "tools.builtin.agents",

@@ -7,4 +7,4 @@ class WorkersConfig(AppConfig):
 
     def ready(self) -> None:
         # Sending by name ignores eager mode for tasks that this process has not registered (celery#581).
-        from workers import callbacks, embedding, listing, mcp, packages, tasks, trials  # noqa: F401
+        from workers import callbacks, embedding, files, listing, mcp, packages, tasks, trials  # noqa: F401

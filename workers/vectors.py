@@ -11,7 +11,7 @@ from itertools import groupby
 
 from django.db import connection
 
-from memory import vectors
+from memory import files, vectors
 from memory.embeddings import Embedders, EmbeddingFailed
 from memory.vectors import Claimed, WrongDimension
 from workers.wakeful import Wakeful
@@ -36,6 +36,7 @@ class VectorMaker(Wakeful):
             for one_kind in _by_kind(claimed):
                 made += self._make(one_kind)
         vectors.complete_changes()
+        files.complete()
         vectors.discard_old()
         if made >= vectors.INDEX_FROM or time.monotonic() - self._tended > TEND_SECONDS:
             self._tended = time.monotonic()

@@ -23,6 +23,7 @@ from memory.embeddings import Embedders, EmbeddingFailed, Endpoint, UnknownEmbed
 from tools.sandbox import Limits, Sandbox
 from workers.claims import Holds
 from workers.heartbeat import CancelListener, Heartbeat
+from workers.reading import FileReader
 from workers.sweep import Sweeper
 from workers.upkeep import Upkeep
 from workers.vectors import VectorMaker
@@ -101,6 +102,11 @@ class WorkerProcess:
     def vector_maker(self) -> VectorMaker:
         return VectorMaker(settings.SWEEP_SECONDS, self.outfit.embedders)
 
+    @cached_property
+    def file_reader(self) -> FileReader:
+        wake = self.vector_maker.wake
+        return FileReader(settings.SWEEP_SECONDS, settings.LEASE_SECONDS, settings.FILE_SECONDS, wake)
+
     def start(self) -> None:
         hints.on_failure = self.take_up
         self._heartbeat.sandbox = str(self.outfit.sandbox.tier)
@@ -109,6 +115,7 @@ class WorkerProcess:
         self._sweeper.start()
         self.vector_maker.start()
         self.upkeep.start()
+        self.file_reader.start()
         CancelListener(self.holds).start()
 
     def advance(self, conversation_id: str) -> None:
@@ -130,6 +137,7 @@ class WorkerProcess:
         self._sweeper.end()
         self.vector_maker.end()
         self.upkeep.end()
+        self.file_reader.end()
         self.holds.stop()
         waited = threading.Event()
         for _ in range(int(settings.STOP_GRACE_SECONDS * 20)):

@@ -218,6 +218,7 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
         "runs",
         "window",
         "cached",
+        "reads",
         "created_by_id",
         "last_updated_by_id",
         "created_at",
@@ -231,6 +232,7 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
         (None, {"fields": ("name", ("conversation", "runs"), ("model", "agent_type"), "description", "tags")}),
         ("Instructions", {"fields": ("system",)}),
         ("Context window", {"fields": ("window", "cached")}),
+        ("Files", {"classes": ("collapse",), "fields": ("reads", "max_files_open", "per_file_view_window_char_limit")}),
         (
             "Model",
             {
@@ -253,8 +255,6 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
                     "timezone",
                     "hidden",
                     "message_buffer_autoclear",
-                    "max_files_open",
-                    "per_file_view_window_char_limit",
                     "metadata",
                     "labels_of_origin",
                 ),
@@ -322,6 +322,10 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
     @admin.display(description="conversation")
     def conversation(self, agent: Any) -> SafeString | str:
         return link("conversation", agent.default_conversation_id, "Its default conversation")
+
+    @admin.display(description="folders")
+    def reads(self, agent: Agent) -> str:
+        return ", ".join(agent.folders.order_by("agentfolder__id").values_list("name", flat=True)) or "none"
 
     @admin.display(description="runs")
     def runs(self, agent: Agent) -> SafeString:

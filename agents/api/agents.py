@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from accounts.sealing import seal
+from agents import folders
 from agents.api.blocks import change_block
 from agents.api.identities import of_identities, with_belongings
 from agents.api.inputs import messages_of
@@ -24,11 +25,12 @@ from agents.api.views import ApiView, answer
 from agents.approvals import forget
 from agents.creation import attach_blocks, attach_tools, begin_anew, create_agent, found
 from agents.errors import BadRequest, Conflict, NotFound, invalid
+from agents.files import Files
 from agents.llm.registry import Providers, providers_from
 from agents.loading import context_messages
-from agents.models import Agent, AgentBlock, AgentIdentity, AgentTool, Approval, Identity, Message, Run
+from agents.models import Agent, AgentBlock, AgentFile, AgentIdentity, AgentTool, Approval, Identity, Message, Run
 from agents.models.run import TERMINAL
-from memory.models import Block
+from memory.models import Block, Folder
 from tools.models import Tool
 
 ORDERS = ("created_at", "updated_at", "last_run_completion")
@@ -36,7 +38,7 @@ ORDERS = ("created_at", "updated_at", "last_run_completion")
 RELATIONS = ("blocks", "tools", "tags", "sources", "identities", "secrets", "managed_group", "pending_approval")
 
 # Fields of the contract that would need parts which this server does not have.
-NOT_SERVED = ("enable_sleeptime", "from_template", "template", "folder_ids", "source_ids")
+NOT_SERVED = ("enable_sleeptime", "from_template", "template")
 
 _IN_ORDER = {
     "blocks": Prefetch("blocks", Block.objects.order_by("agentblock__id")),
@@ -44,8 +46,15 @@ _IN_ORDER = {
     "pending_approval": Prefetch(
         "approvals", Approval.objects.filter(answered_at=None).select_related("message"), to_attr="waiting"
     ),
+    "sources": Prefetch("folders", Folder.objects.select_related("archive").order_by("agentfolder__id")),
     "identities": Prefetch("identities", with_belongings(Identity.objects.order_by("agentidentity__id"))),
 }
+
+_OPEN_FILES = Prefetch(
+    "files",
+    AgentFile.objects.filter(is_open=True).select_related("file__folder").order_by("opened_at", "id"),
+    to_attr="open_files",
+)
 
 _LAST_RUN = Run.objects.filter(agent=OuterRef("pk"), status__in=TERMINAL).order_by("-created_at", "-id")
 
@@ -85,6 +94,7 @@ class Agents(ApiView):
                 **columns | ({"sealed_secrets": seal(secrets)} if secrets else {}),
             )
             agent.identities.add(*identities)
+            folders.attach(agent, _folders(principal.organization_id, given) or [])
         return answer(state(agent, None))
 
 
@@ -219,6 +229,7 @@ def _shapes(agents: Sequence[Agent], include: frozenset[str] | None) -> list[Sha
     """The same number of queries for one agent as for a page of them."""
     ids = [agent.id for agent in agents]
     wanted = [prefetch for name, prefetch in _IN_ORDER.items() if include is None or f"agent.{name}" in include]
+    wanted += [_OPEN_FILES] if include is None or "agent.sources" in include else []
     rows = Agent.objects.filter(id__in=ids).annotate(last_run_id=Subquery(_LAST_RUN.values("id")[:1]))
     loaded = {agent.id: agent for agent in rows.prefetch_related(*wanted)}
     conversations = list(defaults_of(ids))
@@ -276,7 +287,7 @@ def _labelled(agent: Agent, label: str) -> Block:
 
 
 def _replace(agent: Agent, given: dict[str, Any]) -> None:
-    """`block_ids`, `tool_ids` and `identity_ids` in a PATCH are the whole new set."""
+    """`block_ids`, `tool_ids`, `identity_ids` and `folder_ids` in a PATCH are the whole new set."""
     if given.get("block_ids") is not None:
         blocks = found(Block, agent.organization_id, given["block_ids"], "Block")
         AgentBlock.objects.filter(agent=agent).exclude(block__in=blocks).delete()
@@ -287,6 +298,11 @@ def _replace(agent: Agent, given: dict[str, Any]) -> None:
         attach_tools(agent, tools)
     if given.get("message_ids") is not None:
         _keep(agent, given["message_ids"])
+    if (chosen := _folders(agent.organization_id, given)) is not None:
+        folders.detach(agent, [folder for folder in agent.folders.all() if folder not in chosen])
+        folders.attach(agent, chosen)
+    if given.get("max_files_open") is not None or given.get("per_file_view_window_char_limit") is not None:
+        Files(agent).fit()
     if given.get("identity_ids") is not None:
         agent.identities.set(found(Identity, agent.organization_id, given["identity_ids"], "Identity"))
 
@@ -310,6 +326,12 @@ def _keep(agent: Agent, ids: Sequence[str]) -> None:
         raise Conflict("The agent is at work in this conversation. Cancel its runs, or wait for them.")
     place.context_from = first.seq if first else place.next_seq
     place.save(update_fields=["context_from", "updated_at"])
+
+
+def _folders(organization_id: str, given: dict[str, Any]) -> list[Folder] | None:
+    """Those that `folder_ids` names, or `source_ids`, the older name of it; None if neither is given."""
+    named = [given[name] for name in ("folder_ids", "source_ids") if given.get(name) is not None]
+    return found(Folder, organization_id, [id for ids in named for id in ids], "Folder") if named else None
 
 
 def _opening(messages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:

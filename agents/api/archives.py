@@ -63,7 +63,7 @@ class Archives(ApiView):
         """An embedding that is named is tried first; without one it is the server's default."""
         principal = self.principal(request)
         fields = _valid(ArchiveFields(data=request.data))
-        columns = _embedding_columns(fields, request.vectors)
+        columns = embedding_columns(fields, request.vectors)
         if columns is None:
             columns = default_columns()
         fields |= columns
@@ -80,7 +80,7 @@ class OneArchive(ApiView):
         if isinstance(given, dict) and given.get("name") is None:
             given = {name: value for name, value in given.items() if name != "name"}
         fields = _valid(ArchiveFields(data=given, partial=True))
-        columns = _embedding_columns(fields, request.vectors)
+        columns = embedding_columns(fields, request.vectors)
         for name, value in fields.items():
             setattr(archive, name, value)
         archive.save(update_fields=[*fields, "updated_at"])
@@ -154,8 +154,8 @@ def wanted_embedding(principal: Principal, request: HttpRequest, given: Mapping[
     return Wanted("word", (handle,)) if handle and isinstance(handle, str) and handle != NONE else None
 
 
-def _embedding_columns(fields: dict[str, Any], vectors: Vectors) -> dict[str, Any] | None:
-    """What the request names, or None where it names none. Takes its fields out. Raises BadRequest."""
+def embedding_columns(fields: dict[str, Any], vectors: Vectors) -> dict[str, Any] | None:
+    """What the request names, or None where it names none. Takes its fields out. Raises BadRequest, or Unserved."""
     config = fields.pop("embedding_config", None) or {}
     handle = fields.pop("embedding", None) or config.get("handle")
     if not handle:

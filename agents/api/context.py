@@ -20,8 +20,8 @@ from tools.spec import ToolSpec
 
 _COMPILED_AT = re.compile(r"^- System prompt last recompiled: .*$", re.MULTILINE)
 
-UNUSED = ("memory_filesystem", "directories")
-"""Parts of the API's window that no agent here has."""
+UNUSED = ("memory_filesystem",)
+"""A part of the API's window that no agent here has."""
 
 
 class CoreMemory(ApiView):
@@ -92,7 +92,7 @@ def overview(principal: Principal, place: Conversation) -> Shape:
         "core_memory": prompt.memory,
         "memory_filesystem": None,
         "tool_usage_rules": prompt.rules or None,
-        "directories": None,
+        "directories": prompt.directories or None,
         "summary_memory": summary.content["summary"] if summary else None,
         "functions_definitions": [_definition(tool) for tool in window.tools],
         "messages": [_internal(row, window.text) for row in window.rows],

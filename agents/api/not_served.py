@@ -8,7 +8,6 @@ from rest_framework.request import Request
 from agents.api.views import ApiView
 from agents.errors import NotServed
 
-_FILES = "Files and folders are not served yet."
 _SCHEDULE = "Scheduled messages are not served yet. A timer of your own that sends the message does the same."
 _AGENT_FILES = "The export and import of agents are not served yet."
 _CLOUD = "belong to a hosted service and have no meaning on a server of your own."
@@ -16,10 +15,7 @@ _CLOUD = "belong to a hosted service and have no meaning on a server of your own
 # Regular expressions of whole paths. Whatever has a view of its own comes before them in urls.py.
 REASONS = {
     r"agents/[^/]+/export": _AGENT_FILES,
-    r"agents/[^/]+/files(/.+)?": _FILES,
-    r"agents/[^/]+/folders(/.+)?": _FILES,
     r"agents/[^/]+/schedule(/.+)?": _SCHEDULE,
-    r"folders(/.+)?": _FILES,
     r"templates(/.+)?": "Templates are not served yet. Create agents with the same fields instead.",
     r"environments(/.+)?": f"Environments {_CLOUD}",
     r"client-side-access-tokens(/.+)?": f"Client-side access tokens {_CLOUD} Issue a key for each client instead.",

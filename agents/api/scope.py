@@ -10,7 +10,7 @@ from agents.api.requests import checked_id
 from agents.errors import NotFound
 from agents.models import Agent, Approval, Conversation, Identity, IdentityJob, Message, Run, Step
 from agents.turns import row_of
-from memory.models import Archive, Block, Passage
+from memory.models import Archive, Block, File, Folder, Passage
 from tools.models import McpServer, Tool
 
 KINDS: dict[type, tuple[str, str]] = {
@@ -19,6 +19,8 @@ KINDS: dict[type, tuple[str, str]] = {
     Archive: ("archive", "Archive"),
     Block: ("block", "Block"),
     Conversation: ("conv", "Conversation"),
+    File: ("file", "File"),
+    Folder: ("source", "Folder"),
     Identity: ("identity", "Identity"),
     IdentityJob: ("job", "Job"),
     McpServer: ("mcp_server", "MCP server"),
@@ -38,7 +40,9 @@ SELECT {columns} FROM agents_conversation
 
 
 def owned(principal: Principal, model: Any) -> QuerySet[Any]:
-    return model.objects.filter(organization_id=principal.organization_id)
+    rows = model.objects.filter(organization_id=principal.organization_id)
+    # The archive of a folder is a part of it, and no archive to anybody else.
+    return rows.filter(folder=None) if model is Archive else rows
 
 
 def one(principal: Principal, model: Any, id: str, rows: QuerySet[Any] | None = None) -> Any:

@@ -163,6 +163,8 @@ class AgentFields(serializers.Serializer):
     block_ids = Strings(required=False, allow_null=True)
     tool_ids = Strings(required=False, allow_null=True)
     identity_ids = Strings(required=False, allow_null=True)
+    folder_ids = Strings(required=False, allow_null=True)
+    source_ids = Strings(required=False, allow_null=True)
     message_ids = Strings(required=False, allow_null=True)
 
     def validate_name(self, value: str | None) -> str | None:

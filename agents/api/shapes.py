@@ -11,9 +11,12 @@ from django.db.models import Q
 from accounts.sealing import unseal
 from agents.llm.registry import context_window
 from agents.loading import context_messages, place_in_context
-from agents.models import Agent, Approval, Conversation, Message, Run, Step
+from agents.loop.directories import path_of
+from agents.models import Agent, AgentFile, Approval, Conversation, Message, Run, Step
 from agents.wire import parts
-from memory.models import Archive, Block, BlockVersion, Passage
+from memory.embeddings import NONE
+from memory.files import Missing
+from memory.models import Archive, Block, BlockVersion, File, Folder, Passage
 from tools.models import Tool
 
 Shape = dict[str, Any]
@@ -32,7 +35,13 @@ AGENT_ORIGIN = ("project_id", "template_id", "base_template_id", "deployment_id"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_ENDPOINT_TYPES = {"local": "hugging-face", "demo": "openai", "cerebras": "openai", "sglang": "openai"}
+_ENDPOINT_TYPES = {
+    "local": "hugging-face",
+    "none": "hugging-face",
+    "demo": "openai",
+    "cerebras": "openai",
+    "sglang": "openai",
+}
 
 # The providers whose model_settings have a type of their own in the contract, beside OpenAI and Anthropic.
 _SETTINGS_TYPES = ("baseten", "deepseek", "google_ai", "groq", "moonshot", "openrouter", "together", "xai", "zai")
@@ -101,12 +110,12 @@ def tool_shape(tool: Tool) -> Shape:
     }
 
 
-def memory_shape(agent: Agent, blocks: Sequence[Shape]) -> Shape:
+def memory_shape(agent: Agent, blocks: Sequence[Shape], file_blocks: Sequence[Shape] = ()) -> Shape:
     return {
         "agent_type": agent.agent_type,
         "git_enabled": False,
         "blocks": list(blocks),
-        "file_blocks": [],
+        "file_blocks": list(file_blocks),
         "prompt_template": "",
     }
 
@@ -146,6 +155,78 @@ def passage_shape(passage: Passage) -> Shape:
         "is_deleted": False,
         "metadata": passage.metadata,
         "tags": passage.tags,
+    }
+
+
+def folder_shape(folder: Folder) -> Shape:
+    """With its archive. Folders have an embedding in the contract: where words have to do, it is called `none`."""
+    archive = folder.archive
+    handle, dimension = archive.embedding or NONE, archive.dimension or 0
+    return {
+        "id": folder.id,
+        "name": folder.name,
+        "description": folder.description,
+        "instructions": folder.instructions,
+        "metadata": folder.metadata,
+        "embedding_config": embedding_config_shape(handle, dimension, folder.chunk_size),
+        "vector_db_provider": "native",
+        "created_by_id": folder.created_by_id,
+        "last_updated_by_id": folder.last_updated_by_id,
+        "created_at": moment(folder.created_at),
+        "updated_at": moment(folder.updated_at),
+    }
+
+
+def file_shape(file: File, missing: Missing | None = None, content: str | None = None) -> Shape:
+    missing = missing or Missing()
+    return {
+        "id": file.id,
+        "source_id": file.folder_id,
+        "folder_id": file.folder_id,
+        "file_name": file.name,
+        "original_file_name": file.original_name,
+        "file_path": None,
+        "file_type": file.media_type or None,
+        "file_size": file.size,
+        "file_creation_date": None,
+        "file_last_modified_date": None,
+        "processing_status": file.status,
+        "error_message": file.error or missing.error,
+        "total_chunks": file.chunks,
+        "chunks_embedded": None if file.chunks is None else file.chunks - missing.count,
+        "content": content,
+        "created_at": moment(file.created_at),
+        "updated_at": moment(file.updated_at),
+    }
+
+
+def agent_file_shape(row: AgentFile) -> Shape:
+    """With its file and folder."""
+    folder = row.file.folder
+    return {
+        "id": row.id,
+        "file_id": row.file_id,
+        "file_name": row.file.name,
+        "folder_id": folder.id,
+        "folder_name": folder.name,
+        "is_open": row.is_open,
+        "start_line": row.first_line,
+        "end_line": row.last_line,
+        "visible_content": row.window,
+        "last_accessed_at": moment(row.accessed_at),
+    }
+
+
+def file_block_shape(row: AgentFile, limit: int) -> Shape:
+    """An open file, as if it were a block."""
+    block = Block(id="", label=path_of(row.file.folder.name, row.file.name), value=row.window or "", limit=limit)
+    return block_shape(block) | {
+        "id": None,
+        "read_only": True,
+        "file_id": row.file_id,
+        "source_id": row.file.folder_id,
+        "is_open": row.is_open,
+        "last_accessed_at": moment(row.accessed_at),
     }
 
 
@@ -204,10 +285,10 @@ def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str]
         "response_format": agent.response_format,
         "tool_rules": agent.tool_rules,
         "message_ids": list(message_ids),
-        "memory": memory_shape(agent, relations.blocks),
+        "memory": memory_shape(agent, relations.blocks, relations.file_blocks),
         "blocks": relations.blocks,
         "tools": relations.tools,
-        "sources": [],
+        "sources": relations.sources,
         "tags": relations.tags,
         "tool_exec_environment_variables": relations.secrets,
         "secrets": relations.secrets,
@@ -244,6 +325,9 @@ class Relations:
         self.blocks = [block_shape(block) for block in agent.blocks.all()] if wanted("blocks") else []
         self.tools = [tool_shape(tool) for tool in agent.tools.all()] if wanted("tools") else []
         self.tags = agent.tags if wanted("tags") else []
+        self.sources = list(map(folder_shape, agent.folders.all())) if wanted("sources") else []
+        limit, opened = agent.per_file_view_window_char_limit, agent.open_files if wanted("sources") else []  # type: ignore[attr-defined]  # prefetched
+        self.file_blocks = [file_block_shape(row, limit) for row in opened]
         self.identities = list(map(identity_shape, agent.identities.all())) if wanted("identities") else []
         self.secrets = _secrets(agent) if wanted("secrets") else []
         waiting = agent.waiting if wanted("pending_approval") else []  # type: ignore[attr-defined]  # prefetched
@@ -345,16 +429,16 @@ def llm_config_shape(agent: Agent) -> Shape:
     }
 
 
-def embedding_config_shape(handle: str | None, dimension: int | None = None) -> Shape | None:
+def embedding_config_shape(handle: str | None, dimension: int | None = None, chunk_size: int = 300) -> Shape | None:
     if not handle:
         return None
     provider, _, model = handle.partition("/")
     return {
         "embedding_endpoint_type": endpoint_type(provider),
         "embedding_endpoint": None,
-        "embedding_model": model,
+        "embedding_model": model or provider,
         "embedding_dim": dimension,
-        "embedding_chunk_size": 300,
+        "embedding_chunk_size": chunk_size,
         "handle": handle,
         "batch_size": 32,
         "azure_endpoint": None,

@@ -15,6 +15,8 @@ from agents.api import (
     blocks,
     context,
     conversations,
+    files,
+    folders,
     identities,
     identity_jobs,
     mcp_servers,
@@ -39,6 +41,7 @@ from agents.api.vectors import with_vectors
 AGENT, BLOCK, TOOL, RUN = (rf"(?P<{kind}_id>[^/]+)" for kind in ("agent", "block", "tool", "run"))
 ARCHIVE, PASSAGE, MESSAGE, STEP = (rf"(?P<{kind}_id>[^/]+)" for kind in ("archive", "passage", "message", "step"))
 CONVERSATION, IDENTITY, MCP_SERVER = (rf"(?P<{kind}_id>[^/]+)" for kind in ("conversation", "identity", "mcp_server"))
+FOLDER, FILE = r"(?P<folder_id>[^/]+)", r"(?P<file_id>[^/]+)"
 APPROVAL = r"(?P<approval_id>[^/]+)"
 
 
@@ -83,6 +86,13 @@ urlpatterns = [
     at(rf"agents/{AGENT}/tools/approval/(?P<tool_name>[^/]+)", tools.ToolApproval),
     at(rf"agents/{AGENT}/archives/attach/{ARCHIVE}", archives.AttachArchive),
     at(rf"agents/{AGENT}/archives/detach/{ARCHIVE}", archives.DetachArchive),
+    at(rf"agents/{AGENT}/files", files.AgentFiles),
+    at(rf"agents/{AGENT}/files/close-all", files.CloseAllFiles),
+    at(rf"agents/{AGENT}/files/{FILE}/open", files.OpenFile),
+    at(rf"agents/{AGENT}/files/{FILE}/close", files.CloseFile),
+    at(rf"agents/{AGENT}/folders", folders.AgentFolders),
+    at(rf"agents/{AGENT}/folders/attach/{FOLDER}", folders.AttachFolder),
+    at(rf"agents/{AGENT}/folders/detach/{FOLDER}", folders.DetachFolder),
     at(rf"agents/{AGENT}/identities/attach/{IDENTITY}", identities.AttachIdentity),
     at(rf"agents/{AGENT}/identities/detach/{IDENTITY}", identities.DetachIdentity),
     at(rf"agents/{AGENT}/archival-memory", passages.AgentPassages),
@@ -97,6 +107,14 @@ urlpatterns = [
     at(rf"archives/{ARCHIVE}/passages/batch", archives.ArchivePassageBatch),
     at(rf"archives/{ARCHIVE}/passages/{PASSAGE}", archives.OneArchivePassage),
     at("passages/search", with_vectors("POST", passages.wanted_by_search, passages.PassageSearch)),
+    at("folders", with_vectors("POST", archives.wanted_embedding, folders.Folders)),
+    at("folders/count", folders.FolderCount),
+    at(rf"folders/{FOLDER}", with_vectors("PATCH", archives.wanted_embedding, folders.OneFolder)),
+    at(rf"folders/{FOLDER}/agents", folders.FolderAgents),
+    at(rf"folders/{FOLDER}/files", folders.FolderFiles),
+    at(rf"folders/{FOLDER}/files/{FILE}", folders.OneFile),
+    at(rf"folders/{FOLDER}/upload", folders.FileUpload),
+    at(rf"folders/{FOLDER}/{FILE}", folders.DeleteFile),
     at("blocks", blocks.Blocks),
     at(rf"blocks/{BLOCK}", blocks.OneBlock),
     at(rf"blocks/{BLOCK}/agents", agents.BlockAgents),

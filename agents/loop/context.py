@@ -28,12 +28,17 @@ class Facts:
 
 
 def compile_prompt(
-    instructions: str, blocks: Iterable[BlockText], rules: Iterable[dict[str, Any]], style: Style, facts: Facts
+    instructions: str,
+    blocks: Iterable[BlockText],
+    rules: Iterable[dict[str, Any]],
+    style: Style,
+    facts: Facts,
+    directories: str = "",
 ) -> str:
-    """The system prompt: instructions, core memory, tool rules, facts."""
+    """The system prompt: instructions, core memory, tool rules, directories, facts."""
     memory = render(list(blocks), style.line_numbers)
     whole = instructions.replace(PLACEHOLDER, memory) if PLACEHOLDER in instructions else f"{instructions}\n\n{memory}"
-    return "\n\n".join(part for part in (whole.strip(), _rules(rules), _facts(facts)) if part)
+    return "\n\n".join(part for part in (whole.strip(), _rules(rules), directories, _facts(facts)) if part)
 
 
 def skills(offered: Sequence[Mapping[str, str]]) -> str:

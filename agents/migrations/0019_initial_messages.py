@@ -7,7 +7,7 @@ import accounts.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agents", "0013_callbacks"),
+        ("agents", "0014_folders"),
     ]
 
     operations = [

@@ -1,6 +1,6 @@
 """The rows of an agent's life. Foreign keys point down: to memory, tools and accounts."""
 
-from agents.models.agent import Agent, AgentArchive, AgentBlock, AgentTool
+from agents.models.agent import Agent, AgentArchive, AgentBlock, AgentFile, AgentFolder, AgentTool
 from agents.models.approval import Approval
 from agents.models.callback import Callback
 from agents.models.conversation import Conversation, Inbox
@@ -15,6 +15,8 @@ __all__ = [
     "Agent",
     "AgentArchive",
     "AgentBlock",
+    "AgentFile",
+    "AgentFolder",
     "AgentIdentity",
     "AgentTool",
     "Approval",

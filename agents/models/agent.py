@@ -6,7 +6,7 @@ from django.db import models
 
 from accounts.fields import IdField, SafeJSONField, SafeTextField
 from accounts.models import Organization
-from memory.models import Archive, Block
+from memory.models import Archive, Block, File, Folder
 from tools.models import Tool
 
 
@@ -54,6 +54,7 @@ class Agent(models.Model):
     blocks = models.ManyToManyField(Block, through="AgentBlock", related_name="agents")
     tools = models.ManyToManyField(Tool, through="AgentTool", related_name="agents")
     archives = models.ManyToManyField(Archive, through="AgentArchive", related_name="agents")
+    folders = models.ManyToManyField(Folder, through="AgentFolder", related_name="agents")
     created_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
     last_updated_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -95,3 +96,43 @@ class AgentArchive(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["agent", "archive"], name="archive_attached_once")]
+
+
+class AgentFolder(models.Model):
+    """Attachment; folders stand in the prompt in the order of `id`."""
+
+    agent = models.ForeignKey(Agent, models.CASCADE)
+    folder = models.ForeignKey(Folder, models.CASCADE)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["agent", "folder"], name="folder_attached_once")]
+
+
+class AgentFile(models.Model):
+    """How an agent sees a file of its folders: there is a row for each of their files.
+
+    first_line    of the window, and last_line; none while it is closed
+    wanted_lines  how many were asked for; none: as many as there is room for
+    window        the text of these lines, cut where the room ends
+    opened_at     tells the prompt that the window is another one
+    accessed_at   the file that the agent has left alone for the longest time is closed first
+    """
+
+    id = IdField("file_agent")
+    agent = models.ForeignKey(Agent, models.CASCADE, related_name="files")
+    file = models.ForeignKey(File, models.CASCADE, related_name="+")
+    is_open = models.BooleanField(default=False)
+    first_line = models.PositiveIntegerField(null=True, blank=True)
+    last_line = models.PositiveIntegerField(null=True, blank=True)
+    wanted_lines = models.PositiveIntegerField(null=True, blank=True)
+    window = SafeTextField(null=True, blank=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    accessed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["agent", "file"], name="agent_file_once")]
+        indexes = [
+            models.Index(fields=["agent", "-created_at", "id"], name="agent_file_newest"),
+            models.Index(fields=["agent"], condition=models.Q(is_open=True), name="agent_file_open"),
+        ]

@@ -25,6 +25,7 @@ from agents.models import (
     ToolAttempt,
 )
 from agents.runs import Offer, accept
+from memory.files import Upload, keep, make_folder
 from memory.models import Archive, Passage
 from tools.mcp.secrets import sealed
 from tools.models import McpServer
@@ -185,6 +186,8 @@ def _further_rows(organization: Organization, agent: Agent) -> None:
     agent.archives.add(archive)
     for text in (f"{organization.name} buys tea in Assam.", "The kettle whistles."):
         Passage.objects.create(organization=organization, archive=archive, text=text, created_at=timezone.now())
+    folder = make_folder(organization.id, f"{organization.name} manuals", {"embedding": None, "dimension": None})
+    keep(folder, Upload("kettle.md", "kettle.md", "text/markdown", "text", b"It whistles."), "suffix", None)
     McpServer.objects.create(
         organization=organization,
         name=f"{organization.name} tea",

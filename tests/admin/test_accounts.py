@@ -14,7 +14,7 @@ from agents.models import Agent
 from memory.models import Block
 from tests.admin.conftest import Tenant
 from tests.admin.pages import errors_of, shown_values
-from tests.admin.test_pages import MODELS, list_url, registered
+from tests.admin.test_pages import MODELS, list_url, listed, registered
 
 ADD_KEY = "/admin/accounts/apikey/add/"
 KEY = re.compile(r"pdr_[0-9a-f]{8}_[\w-]{43}")
@@ -75,15 +75,15 @@ def test_lists_and_pages_hold_nothing_of_another_organization(acme: Tenant, glob
         path = {"accounts.organization": "id", "memory.missingvector": "archive__organization_id"}.get(
             label, "organization_id"
         )
-        theirs = model.objects.filter(**{path: globex.organization.id})
+        theirs = listed(model).filter(**{path: globex.organization.id})
         assert theirs.exists(), label
-        listed = acme.client.get(list_url(label)).content.decode()
+        page = acme.client.get(list_url(label)).content.decode()
         for row in theirs:
             url = reverse(f"admin:{label.replace('.', '_')}_change", args=[quote(row.pk)])
-            assert url not in listed
+            assert url not in page
             assert url in root.get(list_url(label), {"all": ""}).content.decode()
             assert acme.client.get(url).status_code == 302  # to the index, where it says that there is no such row
-        assert "Globex" not in listed, label
+        assert "Globex" not in page, label
 
 
 def test_staff_without_organization_see_nothing(acme: Tenant) -> None:

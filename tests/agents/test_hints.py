@@ -14,13 +14,13 @@ def broken(monkeypatch):
     app = Celery("broken", broker=f"redis://127.0.0.1:{free_port()}/0", set_as_current=False)
     app.conf.broker_transport = settings.CELERY_BROKER_TRANSPORT
     sent = []
-    send = app.send_task
+    publish = hints._publish
 
-    def counted(*args, **kwargs):
-        sent.append(args)
-        return send(*args, **kwargs)
+    def counted(*given):
+        sent.append(given)
+        publish(*given)
 
-    monkeypatch.setattr(app, "send_task", counted)
+    monkeypatch.setattr(hints, "_publish", counted)
     monkeypatch.setattr(hints, "current_app", app)
     return sent
 
@@ -49,3 +49,16 @@ def test_nobody_fails_for_want_of_a_list_of_models(broken):
     for _ in range(2):
         hints.want_models()
     assert [task for task, *_ in broken] == ["workers.list_models"]
+
+
+def test_a_hint_is_a_task_as_celery_has_it(monkeypatch):
+    app = Celery("own", broker=settings.REDIS_URL, set_as_current=False)
+    app.conf.update(broker_transport=settings.CELERY_BROKER_TRANSPORT, task_default_queue="hints of a test")
+    monkeypatch.setattr(hints, "current_app", app)
+    monkeypatch.setattr(hints, "_broken_until", 0.0)
+    hints.hint("conv-1")
+    with app.connection_for_read() as connection:
+        message = connection.SimpleQueue("hints of a test").get(timeout=5)
+    ours = app.amqp.as_task_v2(message.headers["id"], hints.ADVANCE, ("conv-1",), {})
+    assert message.payload == [list(ours.body[0]), *ours.body[1:]]
+    assert message.headers == {name: ours.headers[name] for name in message.headers}

@@ -50,6 +50,8 @@ BODIES: dict[str, Any] = {
     "conversations.messages.create": SAID | {"streaming": False},
     "conversations.messages.stream": {"otid": "spoken"},
     "conversations.update": {"summary": "s", "last_message_at": DATE},
+    "folders.create": {"name": "f", "description": "d", "instructions": "i", "embedding_chunk_size": 100},
+    "folders.update": {"description": "e", "metadata": {"a": 1}},
     "identities.create": {"identifier_key": "example", "name": "n", "identity_type": "user"},
     "identities.properties.upsert": [{"key": "k", "value": "v", "type": "string"}],
     "identities.update": {"name": "m", "project_id": "p"},
@@ -69,6 +71,8 @@ BODIES: dict[str, Any] = {
     "tools.update": {"description": "other", "tags": ["t"]},
     "tools.upsert": {"source_code": SOURCE.format(name="look_again")},
 }
+
+FILES: dict[str, Any] = {"folders.files.upload": {"file": ("example.md", b"# Rain\nIt rains.", "text/markdown")}}
 
 # Where the example is not answered with what was asked for, because of what is not there.
 REFUSED: dict[str, int] = {

@@ -10,7 +10,7 @@ from jsonschema import ValidationError
 
 from agents.models import Message
 from agents.wire import View, parts
-from tests.api_document.examples import BODIES, QUERIES, REFUSED
+from tests.api_document.examples import BODIES, FILES, QUERIES, REFUSED
 from tests.api_document.schemas import check, component
 from tests.api_document.world import World, operations, variables
 from tests.live import call, turn
@@ -33,7 +33,8 @@ def ask(world: World, name: str, **options: Any) -> requests.Response:
     method, path, _ = OPERATIONS[name]
     path = path.format(**world.ids_for(method, path))
     wanted = {"agent_id": world.ids["agent_id"]} if name == "conversations.create" else QUERIES.get(name, {})
-    return world.send(method, path, **{"json": BODIES.get(name), "params": wanted} | options)
+    body = {"files": FILES[name]} if name in FILES else {"json": BODIES.get(name)}
+    return world.send(method, path, **body | {"params": wanted} | options)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -146,13 +147,13 @@ def test_without_a_key_it_is_told_where_keys_are(world: World, name: str) -> Non
 def test_what_is_not_there_is_not_found(world: World, name: str) -> None:
     method, path, operation = OPERATIONS[name]
     absent = {variable: absent_id(variable) for variable in variables(path)}
-    response = world.send(method, path.format(**absent), json=BODIES.get(name))
+    response = world.send(method, path.format(**absent), json=BODIES.get(name), files=FILES.get(name))
     assert response.status_code == 404, response.text
     check(response.json(), schema_of(operation, 404))
 
 
 def absent_id(variable: str) -> str:
-    kind = {"conversation_id": "conv"}.get(variable, variable.removesuffix("_id"))
+    kind = {"conversation_id": "conv", "folder_id": "source"}.get(variable, variable.removesuffix("_id"))
     return f"{kind}-00000000-0000-4000-8000-000000000000" if variable.endswith("_id") else "nowhere"
 
 

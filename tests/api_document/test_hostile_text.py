@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from agents.api.openapi.document import document
-from tests.api_document.examples import BODIES, QUERIES
+from tests.api_document.examples import BODIES, FILES, QUERIES
 from tests.api_document.schemas import check, is_fault
 from tests.api_document.test_answers import schema_of
 from tests.api_document.world import World, operations, variables
@@ -75,7 +75,7 @@ def component(target: str) -> dict[str, Any]:
     return found
 
 
-WITH_BODY = [name for name in OPERATIONS if "requestBody" in OPERATIONS[name][2]]
+WITH_BODY = [name for name in OPERATIONS if "requestBody" in OPERATIONS[name][2] and name not in FILES]
 
 
 def send(world: World, name: str, raw: bytes | None, **options: Any) -> requests.Response:

@@ -22,6 +22,9 @@ class World:
         for name in ("block", "tool", "archive", "identity", "conversation", "mcp_server", "approval"):
             self.ids[f"{name}_id"] = self.new(name)
         self.ids["job_id"] = self.job()
+        self.ids["folder_id"] = self.new("folder")
+        client.agents.folders.attach(self.ids["folder_id"], agent_id=self.ids["agent_id"])
+        self.ids["file_id"] = self.new("file")
         self.ids["run_id"] = self.new("run")
         self.ids["step_id"] = str(client.runs.steps.list(self.ids["run_id"]).items[0].id)
         self.ids["message_id"] = str(client.agents.messages.list(self.speaker).items[-1].id)
@@ -37,6 +40,18 @@ class World:
         """In the archive, which the agent has."""
         self.client.agents.archives.attach(self.ids["archive_id"], agent_id=self.ids["agent_id"])
         return str(self.client.archives.passages.create(self.ids["archive_id"], text="It rains.").id)
+
+    def file(self, label: str) -> str:
+        """In the folder, which the agent has; and it has been read."""
+        folder = self.ids["folder_id"]
+        made = self.client.folders.files.upload(folder, file=(f"{label}.md", b"It rains."))
+
+        def is_read() -> bool:
+            file = self.client.folders.files.retrieve(made.id, folder_id=folder)
+            return file.processing_status == "completed"
+
+        wait_until(is_read, what="the file is read")
+        return str(made.id)
 
     def approval(self) -> str:
         """A call that waits for somebody's leave."""
@@ -69,11 +84,14 @@ class World:
             return str(made["id"])
         if name == "approval":
             return self.approval()
+        if name == "file":
+            return self.file(label)
         makers = {
             "agent": self.agent,
             "block": lambda: client.blocks.create(label=label, value="x").id,
             "tool": lambda: client.tools.create(source_code=SOURCE.format(name=label)).id,
             "archive": lambda: client.archives.create(name=label).id,
+            "folder": lambda: client.folders.create(name=label).id,
             "conversation": lambda: client.conversations.create(agent_id=agent).id,
             "passage": self.passage,
         }

@@ -15,7 +15,7 @@ import pytest
 from letta_client import Letta
 from letta_client._resource import SyncAPIResource
 
-from tests.live import Server
+from tests.live import Server, wait_until
 from tools.sandbox import detect
 
 SOURCE = '''
@@ -109,6 +109,29 @@ class World:
         made = self.client.mcp_servers.create(config={"server_url": self.mcp_url}, server_name=name)
         return str(made.id)
 
+    @cached_property
+    def folder(self) -> str:
+        return str(self.client.folders.create(name="walked").id)
+
+    @cached_property
+    def file(self) -> str:
+        """One that was read."""
+        file = self.new_file("rain.md")
+        retrieve = self.client.folders.files.retrieve
+        wait_until(lambda: retrieve(file, folder_id=self.folder).processing_status == "completed", what="it is read")
+        return file
+
+    @cached_property
+    def reader(self) -> str:
+        """The id of an agent that has the folder, with the file in it."""
+        assert self.file
+        agent = self.server.agent()
+        self.client.agents.folders.attach(self.folder, agent_id=agent)
+        return agent
+
+    def new_file(self, name: str) -> str:
+        return str(self.client.folders.files.upload(self.folder, file=(name, b"It rains.")).id)
+
     def passage(self) -> str:
         return str(self.client.agents.passages.create(self.agent, text="It rains.")[0].id)
 
@@ -145,6 +168,16 @@ WORKS: dict[str, Call] = {
     ),
     "agents.create": lambda w: w.client.agents.create(model="demo/scripted").id,
     "agents.delete": lambda w: w.client.agents.delete(w.server.agent()),
+    "agents.files.close": lambda w: w.client.agents.files.close(w.file, agent_id=w.reader),
+    "agents.files.close_all": lambda w: (
+        w.client.agents.files.open(w.file, agent_id=w.reader) == []
+        and w.client.agents.files.close_all(w.reader) == ["walked/rain.md"]
+    ),
+    "agents.files.list": lambda w: w.client.agents.files.list(w.reader).files[0].file_id == w.file,
+    "agents.files.open": lambda w: w.client.agents.files.open(w.file, agent_id=w.reader) == [],
+    "agents.folders.attach": lambda w: w.client.agents.folders.attach(w.folder, agent_id=w.server.agent()) is None,
+    "agents.folders.detach": lambda w: w.client.agents.folders.detach(w.folder, agent_id=w.server.agent()) is None,
+    "agents.folders.list": lambda w: w.client.agents.folders.list(w.reader).items[0].id == w.folder,
     "agents.identities.attach": lambda w: (
         w.client.agents.identities.attach(w.new_identity("walk-1"), agent_id=w.agent) is None
     ),
@@ -211,6 +244,18 @@ WORKS: dict[str, Call] = {
     "conversations.recompile": lambda w: w.client.conversations.recompile(w.conversation, dry_run=True),
     "conversations.retrieve": lambda w: w.client.conversations.retrieve(w.conversation).id == w.conversation,
     "conversations.update": lambda w: w.client.conversations.update(w.new_conversation(), archived=True).archived,
+    "folders.agents.list": lambda w: w.reader in w.client.folders.agents.list(w.folder),
+    "folders.create": lambda w: w.client.folders.create(name="walk_1").name == "walk_1",
+    "folders.delete": lambda w: w.client.folders.delete(w.client.folders.create(name="walk_2").id) is None,
+    "folders.files.delete": lambda w: w.client.folders.files.delete(w.new_file("walk.md"), folder_id=w.folder) is None,
+    "folders.files.list": lambda w: w.file in {file.id for file in w.client.folders.files.list(w.folder)},
+    "folders.files.retrieve": lambda w: (
+        w.client.folders.files.retrieve(w.file, folder_id=w.folder, include_content=True).content == "It rains."
+    ),
+    "folders.files.upload": lambda w: w.new_file("walked.md"),
+    "folders.list": lambda w: w.folder and w.client.folders.list(name="walked").items[0].id == w.folder,
+    "folders.retrieve": lambda w: w.client.folders.retrieve(w.folder).name == "walked",
+    "folders.update": lambda w: w.client.folders.update(w.folder, description="All.").description == "All.",
     "mcp_servers.create": lambda w: w.new_mcp_server("created"),
     "mcp_servers.delete": lambda w: w.client.mcp_servers.delete(w.new_mcp_server("deleted")) is None,
     "mcp_servers.list": lambda w: w.mcp_server in {server.id for server in w.client.mcp_servers.list()},
@@ -270,13 +315,6 @@ NOT_SERVED: dict[str, tuple[Call, str]] = {
     "access_tokens.delete": (lambda w: w.client.access_tokens.delete("x"), "hosted"),
     "access_tokens.list": (lambda w: w.client.access_tokens.list(), "hosted"),
     "agents.export_file": (lambda w: w.client.agents.export_file(w.agent), "export"),
-    "agents.files.close": (lambda w: w.client.agents.files.close("file-1", agent_id=w.agent), "Files"),
-    "agents.files.close_all": (lambda w: w.client.agents.files.close_all(w.agent), "Files"),
-    "agents.files.list": (lambda w: w.client.agents.files.list(w.agent), "Files"),
-    "agents.files.open": (lambda w: w.client.agents.files.open("file-1", agent_id=w.agent), "Files"),
-    "agents.folders.attach": (lambda w: w.client.agents.folders.attach("source-1", agent_id=w.agent), "folders"),
-    "agents.folders.detach": (lambda w: w.client.agents.folders.detach("source-1", agent_id=w.agent), "folders"),
-    "agents.folders.list": (lambda w: w.client.agents.folders.list(w.agent), "folders"),
     "agents.import_file": (lambda w: w.client.agents.import_file(file=FILE), "import"),
     "agents.schedule.create": (
         lambda w: w.client.agents.schedule.create(w.agent, messages=SAID, schedule=SCHEDULE),
@@ -288,16 +326,6 @@ NOT_SERVED: dict[str, tuple[Call, str]] = {
     "environments.list": (lambda w: w.client.environments.list(), "hosted"),
     "environments.retrieve": (lambda w: w.client.environments.retrieve("x"), "hosted"),
     "environments.send_message": (lambda w: w.client.environments.send_message("x", messages=SAID), "hosted"),
-    "folders.agents.list": (lambda w: w.client.folders.agents.list("source-1"), "folders"),
-    "folders.create": (lambda w: w.client.folders.create(name="x"), "folders"),
-    "folders.delete": (lambda w: w.client.folders.delete("source-1"), "folders"),
-    "folders.files.delete": (lambda w: w.client.folders.files.delete("file-1", folder_id="source-1"), "Files"),
-    "folders.files.list": (lambda w: w.client.folders.files.list("source-1"), "Files"),
-    "folders.files.retrieve": (lambda w: w.client.folders.files.retrieve("file-1", folder_id="source-1"), "Files"),
-    "folders.files.upload": (lambda w: w.client.folders.files.upload("source-1", file=FILE), "Files"),
-    "folders.list": (lambda w: w.client.folders.list(), "folders"),
-    "folders.retrieve": (lambda w: w.client.folders.retrieve("source-1"), "folders"),
-    "folders.update": (lambda w: w.client.folders.update("source-1", name="y"), "folders"),
     "templates.agents.create": (lambda w: w.client.templates.agents.create("x:1"), "Templates"),
     "templates.create": (lambda w: w.client.templates.create(agent_id=w.agent, type="agent"), "Templates"),
     "templates.delete": (lambda w: w.client.templates.delete("x"), "Templates"),

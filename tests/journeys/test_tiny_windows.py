@@ -133,6 +133,19 @@ def test_hundreds_of_tiny_messages(server: Server) -> None:
     goes_on(server, agent)
 
 
+def test_a_summariser_with_a_smaller_window(server: Server) -> None:
+    """Nobody knew how small it is: it refuses, and is given smaller pieces."""
+    settings: Any = {"mode": "all", "model": "openai/fake-w1500", "prompt": "Sum up."}
+    agent = server.agent(model="openai/fake-w9000", context_window_limit=5000, compaction_settings=settings)
+    for number in range(12):
+        assert says(server, agent, f"{number}: {LONG}") == "end_turn"
+    summaries = [body for body in asked(server) if body["model"] == "fake-w1500"]
+    fitting = [body for body in summaries if count(prompt(body)) <= 1500]
+    assert len(summaries) > len(fitting) > 2
+    assert "summary" in server.transcript(agent)
+    goes_on(server, agent)
+
+
 @pytest.mark.parametrize(
     "answer", [{"status": 500}, {"text": ""}, {"hang": True}, {"text": "word " * 20_000}, {"calls": [{"name": "x"}]}]
 )

@@ -41,6 +41,7 @@ def make_context():
             archival=archival or Archival(organization_id, [], _no_archive),
             messages=messages,
             mail=_NoMail(),
+            files=_NoFiles(),
             now=NOW,
         )
 
@@ -52,6 +53,13 @@ class _NoMail:
         raise AssertionError("this test sends nothing")
 
     ask = ask_tagged = send
+
+
+class _NoFiles:
+    def open(self, requests, close_all_others):
+        raise AssertionError("this test reads no files")
+
+    grep = search = open
 
 
 def _no_archive():

@@ -21,6 +21,8 @@ LIKE = {
     "PatchedToolChange": "Tool",
     "IdentityFields": "Identity",
     "PatchedIdentityFields": "Identity",
+    "FolderFields": "Folder",
+    "PatchedFolderFields": "Folder",
 }
 
 _building = threading.Lock()

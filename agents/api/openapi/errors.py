@@ -32,7 +32,12 @@ RESPONSES: dict[int, tuple[str, str, str]] = {
     405: ("MethodNotAllowed", "The path has no such method.", "Error"),
     408: ("TooSlow", "The MCP server did not answer in time.", "Error"),
     409: ("Conflict", "Something else stands in the way; the same request will not help.", "Conflict"),
-    415: ("UnsupportedMediaType", "The body is not JSON.", "Error"),
+    413: ("TooLarge", "The file is larger than this server takes.", "Error"),
+    415: (
+        "UnsupportedMediaType",
+        "The body is not JSON; or it is no form with a file that can be read.",
+        "Error",
+    ),
     422: ("Invalid", "The request has faults.", "Invalid"),
     500: ("ServerError", "The fault is the server's; the log has more of it.", "Error"),
     501: ("NotServed", "This server does not serve what was asked for.", "TypedError"),

@@ -86,7 +86,7 @@ class TableSchema(AutoSchema):
 
     def get_request_serializer(self) -> Any:
         body = self.said.body
-        return {errors.JSON: ref(body) if isinstance(body, str) else body} if body else None
+        return {self.said.media: ref(body) if isinstance(body, str) else body} if body else None
 
     def get_response_serializers(self) -> Any:
         if not self.said.returns and not self.said.streams:

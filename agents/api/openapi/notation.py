@@ -1,6 +1,7 @@
 """JSON schemas written short: an object is a dict of field names and types, and a type is a line of text.
 
     text int number bool time object any null what they say; `object` is any JSON object
+    file                                      bytes, in a form
     count positive                            whole numbers from 0, and from 1
     agent-id                                  `agent-<uuid4>`
     'left'                                    this very string
@@ -29,6 +30,7 @@ _PLAIN: dict[str, Schema] = {
     "bool": {"type": "boolean"},
     "time": {"type": "string", "format": "date-time"},
     "object": {"type": "object"},
+    "file": {"type": "string", "format": "binary"},
     "any": {},
     "null": {"type": "null"},
 }

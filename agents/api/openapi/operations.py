@@ -13,8 +13,10 @@ from agents.api.archives import ArchiveFields, PassageBatch, PassageFields
 from agents.api.blocks import UndoFields
 from agents.api.conversations import ORDERS as CONVERSATION_ORDERS
 from agents.api.conversations import ConversationFields, NewConversation
+from agents.api.folders import DUPLICATES, FolderFields
 from agents.api.identities import IdentityFields, PropertyFields
 from agents.api.mcp_configs import McpServerChange, McpServerFields
+from agents.api.openapi.errors import JSON
 from agents.api.openapi.notation import Fields
 from agents.api.passages import PassageSearchFields
 from agents.api.recall import MessageSearchFields
@@ -33,6 +35,7 @@ class Operation:
     returns     in the notation; empty for an answer without a body
     streams     "always", "if asked" or "": whether the answer is a stream of events
     of_run      the answer waits for a run, and may tell its failure
+    media       of the body
     errors      beside 401, 404 where an id stands in the path, 405, 415 where there is a body, 422, 500 and 503
     """
 
@@ -41,6 +44,7 @@ class Operation:
     returns: str = ""
     query: Fields = field(default_factory=dict)
     body: Body | None = None
+    media: str = JSON
     errors: tuple[int, ...] = ()
     description: str = ""
     streams: str = ""
@@ -57,6 +61,8 @@ TAGS = {
     "agents.tools": "The tools that an agent has.",
     "agents.archives": "The archives that an agent has.",
     "agents.identities": "Whom an agent belongs to.",
+    "agents.folders": "The folders that an agent has.",
+    "agents.files": "The files of these folders, and which of them the agent has open.",
     "conversations": "Further threads with an agent, each with a history of its own.",
     "conversations.messages": "Speak with an agent in a conversation.",
     "messages": "Recall memory: every message of the organization.",
@@ -66,6 +72,8 @@ TAGS = {
     "mcp_servers": "Servers whose tools agents can have.",
     "archives": "Archives and the passages that are filed in them.",
     "passages": "Search in all archives.",
+    "folders": "Folders of files, for agents to read.",
+    "folders.files": "Files: uploaded, read by a worker, found by their passages.",
     "identities": "Users and organizations outside of this server.",
     "retention": "How long rows are kept, and what was deleted because it was older.",
     "runs": "What became of a request, while it is under way and afterwards.",
@@ -271,6 +279,41 @@ _OPERATIONS: dict[str, Operation] = {
     ),
     "PATCH agents/{agent_id}/archives/detach/{archive_id}": Operation(
         "agents.archives.detach", "Take an archive from an agent", "null"
+    ),
+    "GET agents/{agent_id}/folders": Operation(
+        "agents.folders.list", "List an agent's folders", "[Folder]", query=_PAGE
+    ),
+    "PATCH agents/{agent_id}/folders/attach/{folder_id}": Operation(
+        "agents.folders.attach",
+        "Give an agent a folder",
+        "null",
+        description="With the first one it gets the tools that read files.",
+    ),
+    "GET agents/{agent_id}/files": Operation(
+        "agents.files.list",
+        "List the files that an agent can read",
+        "AgentFiles",
+        query={
+            **_PAGE,
+            "is_open?": "bool",
+            "cursor?": "text - the older name of `after`",
+        },
+    ),
+    "PATCH agents/{agent_id}/files/{file_id}/open": Operation(
+        "agents.files.open",
+        "Open a file for an agent",
+        "[text] - the paths of the files that were closed to make room",
+        errors=(409,),
+    ),
+    "PATCH agents/{agent_id}/files/{file_id}/close": Operation("agents.files.close", "Close a file", "Done"),
+    "PATCH agents/{agent_id}/files/close-all": Operation(
+        "agents.files.close_all", "Close all files", "[text] - the paths of those that were open"
+    ),
+    "PATCH agents/{agent_id}/folders/detach/{folder_id}": Operation(
+        "agents.folders.detach",
+        "Take a folder from an agent",
+        "null",
+        description="With the last one the tools that read files go, too.",
     ),
     "PATCH agents/{agent_id}/identities/attach/{identity_id}": Operation(
         "agents.identities.attach", "Give an agent to an identity", "null"
@@ -616,6 +659,55 @@ _OPERATIONS: dict[str, Operation] = {
     ),
     "GET retention/purges": Operation(
         "retention.purges.list", "List what was deleted for its age", "[Purge]", query=_PAGE
+    ),
+    # Folders and files
+    "GET folders": Operation("folders.list", "List folders", "[Folder]", query={**_PAGE, "name?": "text"}),
+    "POST folders": Operation(
+        "folders.create",
+        "Create a folder",
+        "Folder",
+        body=FolderFields,
+        errors=(400, 409, 503),
+        description="An `embedding` that is named is tried first. Without one it is the server's default; or `none`.",
+    ),
+    "GET folders/count": Operation("folders.count", "Count folders", "int"),
+    "GET folders/{folder_id}": Operation("folders.retrieve", "Retrieve a folder", "Folder"),
+    "PATCH folders/{folder_id}": Operation(
+        "folders.update",
+        "Change a folder",
+        "Folder",
+        body=FolderFields,
+        errors=(400, 409, 503),
+        description="Another embedding takes over when all passages have their new vectors.",
+    ),
+    "GET folders/{folder_id}/agents": Operation(
+        "folders.agents.list", "List the ids of the agents that have a folder", "[text]", query=_PAGE
+    ),
+    "GET folders/{folder_id}/files": Operation(
+        "folders.files.list",
+        "List files",
+        "[File]",
+        query={**_PAGE, "include_content?": "bool - with their texts; then a page has at most 20"},
+    ),
+    "POST folders/{folder_id}/upload": Operation(
+        "folders.files.upload",
+        "Upload a file",
+        "File",
+        query={
+            "name?": "text - instead of the name that it comes with",
+            "duplicate_handling?": f"{_orders(DUPLICATES)} - of a name that is there already; else `suffix`",
+        },
+        body="FileForm",
+        media="multipart/form-data",
+        errors=(409, 413),
+        description="Answers at once. A worker reads the file; `processing_status` tells how far it is.",
+    ),
+    "GET folders/{folder_id}/files/{file_id}": Operation(
+        "folders.files.retrieve", "Retrieve a file", "File", query={"include_content?": "bool - with its text"}
+    ),
+    "DELETE folders/{folder_id}/{file_id}": Operation("folders.files.delete", "Delete a file and its passages"),
+    "DELETE folders/{folder_id}": Operation(
+        "folders.delete", "Delete a folder", "null", description="With its files, also for the agents that have it."
     ),
     # Identities
     "GET identities": Operation("identities.list", "List identities", "[Identity]", query={**_IDENTITIES, **_PAGE}),

@@ -71,6 +71,7 @@ BODIES: dict[str, tuple[str, Fields]] = {
             "env_vars?": "{text}?",
         },
     ),
+    "FileForm": ("A file, with its name.", {"file": "file"}),
     "CancelRequest": (
         "Which runs to cancel: those that are named, or all that have not ended.",
         {"run_ids?": "[text]?"},
@@ -132,6 +133,9 @@ _WORDS = {
     "block_ids": "the blocks that the agent has",
     "tool_ids": "the tools that the agent has",
     "identity_ids": "whom the agent belongs to",
+    "folder_ids": "the folders that the agent can read",
+    "source_ids": "the older name of `folder_ids`",
+    "embedding_chunk_size": "of a passage, in tokens of four characters",
     "agent_ids": "the agents that belong to it",
     "memory_blocks": "blocks to make for the agent",
     "tools": "names of tools",

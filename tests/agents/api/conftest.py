@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 
@@ -46,6 +47,18 @@ class Caller:
         response = self.send(method, path, body, raw)
         assert response.status_code == status, (response.status_code, response.content)
         return response.json()["detail"]
+
+    def send_file(self, folder: str, name: str, data: bytes, query: str = "", **form: Any) -> HttpResponse:
+        """The form of an upload."""
+        form = {"file": SimpleUploadedFile(name, data)} | form
+        sent = {"Authorization": f"Bearer {self.key}"}
+        client = Client(raise_request_exception=False)
+        return client.post(f"/v1/folders/{folder}/upload?{query}", form, headers=sent)  # type: ignore[return-value]
+
+    def upload(self, folder: str, name: str, data: bytes, query: str = "") -> Any:
+        response = self.send_file(folder, name, data, query)
+        assert response.status_code == 200, (response.status_code, response.content)
+        return response.json()
 
     def agent(self, **fields: Any) -> dict[str, Any]:
         return self.post("agents/", {"model": "demo/scripted", "include_base_tools": False} | fields)

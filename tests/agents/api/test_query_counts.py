@@ -7,6 +7,7 @@ import pytest
 
 from accounts import authentication
 from agents.models import Agent, Conversation
+from memory import files
 from tests.agents import given
 from tests.agents.api.conftest import Caller
 from tests.agents.api.queries import asked
@@ -21,10 +22,20 @@ COUNTS = {
     "agents": 5,
     "agents/count": 1,
     "agents/{agent}": 5,
-    "agents/{agent}/context": 6,
+    "agents/{agent}/context": 7,
     "agents/{agent}/archival-memory": 3,
     "agents/{agent}/archival-memory/search?query=x": 8,
     "archives": 1,
+    "folders": 1,
+    "folders/count": 1,
+    "folders/{folder}": 1,
+    "folders/{folder}/agents": 2,
+    "folders/{folder}/files": 2,
+    "folders/{folder}/files?include_content=true": 2,
+    "folders/{folder}/files/{file}": 2,
+    "agents/{agent}/folders": 2,
+    "agents/{agent}/files": 2,
+    "agents/{agent}?include=agent.sources": 7,
     "archives/{archive}": 1,
     "agents/{agent}/messages": 2,
     "agents/{agent}/core-memory": 2,
@@ -110,6 +121,11 @@ class Filled:
         caller.patch(f"identities/{self.ids['identity']}", {"block_ids": [block]})
         caller.patch(f"blocks/{self.ids['block']}", {"value": name})
         caller.post("archives/", {"name": name})
+        folder = caller.post("folders/", {"name": name})["id"]
+        for place in (folder, self.ids["folder"]):
+            read_file(caller, place, name)
+        caller.patch(f"agents/{agent}/folders/attach/{folder}")
+        caller.patch(f"agents/{other['id']}/folders/attach/{self.ids['folder']}")
         given.waits_for_leave(Agent.objects.get(id=caller.agent(tools=[TOOL])["id"]), TOOL, "query")
         mcp_server(name, McpServer.objects.get(id=self.ids["mcp_server"]))
         caller.post(f"agents/{agent}/archival-memory", {"text": f"heron {name}"})
@@ -142,6 +158,16 @@ def talk(conversation: str, *answers: Any) -> str:
     return run.id
 
 
+def read_file(caller: Caller, folder: str, name: str) -> str:
+    """A file that a worker has read; its id."""
+    file = caller.upload(folder, f"{name}.md", b"It pumps.")["id"]
+    claimed = files.claim(60)
+    assert claimed
+    files.store(claimed, "It pumps.")
+    files.complete()
+    return file
+
+
 @pytest.fixture
 def filled(acme: Caller, monkeypatch: pytest.MonkeyPatch) -> Filled:
     monkeypatch.setattr(authentication, "KNOWN_SECONDS", 3600)
@@ -151,9 +177,15 @@ def filled(acme: Caller, monkeypatch: pytest.MonkeyPatch) -> Filled:
     run = talk(conversation, calls((TOOL, {"query": "x"})), says("hi"))
     server = mcp_server("there", Agent.objects.get())
     approval = given.waits_for_leave(Agent.objects.get(id=acme.agent(tools=["send_message"])["id"]))
+    folder = acme.post("folders/", {"name": "Manuals"})["id"]
+    acme.patch(f"agents/{agent['id']}/folders/attach/{folder}")
+    file = read_file(acme, folder, "pump")
+    acme.patch(f"agents/{agent['id']}/files/{file}/open")
     return Filled(
         acme,
         {
+            "folder": folder,
+            "file": file,
             "mcp_server": server.id,
             "mcp_tool": server.tools.get().id,
             "agent": agent["id"],

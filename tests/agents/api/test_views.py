@@ -41,6 +41,21 @@ METHODS = {
     "agents/{agent}/tools/attach/{tool}": ("PATCH",),
     "agents/{agent}/tools/detach/{tool}": ("PATCH",),
     "agents/{agent}/tools/approval/send_message": ("PATCH",),
+    "folders": ("GET", "POST"),
+    "folders/count": ("GET",),
+    "folders/{folder}": ("GET", "PATCH", "DELETE"),
+    "folders/{folder}/agents": ("GET",),
+    "folders/{folder}/files": ("GET",),
+    "folders/{folder}/files/{file}": ("GET",),
+    "folders/{folder}/upload": ("POST",),
+    "folders/{folder}/{file}": ("DELETE",),
+    "agents/{agent}/folders": ("GET",),
+    "agents/{agent}/folders/attach/{folder}": ("PATCH",),
+    "agents/{agent}/folders/detach/{folder}": ("PATCH",),
+    "agents/{agent}/files": ("GET",),
+    "agents/{agent}/files/{file}/open": ("PATCH",),
+    "agents/{agent}/files/{file}/close": ("PATCH",),
+    "agents/{agent}/files/close-all": ("PATCH",),
     "blocks": ("GET", "POST"),
     "blocks/{block}": ("GET", "PATCH", "DELETE"),
     "blocks/{block}/agents": ("GET",),
@@ -109,10 +124,7 @@ IDENTITY = {"identifier_key": "k", "name": "Ann", "identity_type": "user"}
 NOT_SERVED = (
     "agents/import",
     "agents/{agent}/export",
-    "agents/{agent}/files/file-1/open",
-    "agents/{agent}/folders",
     "agents/{agent}/schedule",
-    "folders/source-1/files",
     "templates/x/save",
     "environments",
     "client-side-access-tokens",
@@ -120,7 +132,21 @@ NOT_SERVED = (
 REQUESTS = [(method, path) for path, methods in METHODS.items() for method in methods]
 OF_ONE = [(method, path) for method, path in REQUESTS if "{" in path]
 
-KINDS = ("agent", "approval", "archive", "block", "identity", "mcp_server", "message", "passage", "run", "step", "tool")
+KINDS = (
+    "agent",
+    "approval",
+    "archive",
+    "block",
+    "file",
+    "folder",
+    "identity",
+    "mcp_server",
+    "message",
+    "passage",
+    "run",
+    "step",
+    "tool",
+)
 
 BODY = {"input": "hello", "label": "human", "value": "x", "name": "x"}
 
@@ -136,7 +162,11 @@ def ids(acme):
     given.advance(given.Agent.objects.get(), says("hi"))
     held = acme.agent(tools=["send_message"])
     approval = given.waits_for_leave(given.Agent.objects.get(id=held["id"]))
+    folder = acme.post("folders/", {"name": "Manuals"})["id"]
+    acme.patch(f"agents/{agent['id']}/folders/attach/{folder}")
     return {
+        "folder": folder,
+        "file": acme.upload(folder, "pump.md", b"It pumps.")["id"],
         "agent": agent["id"],
         "approval": approval.id,
         "block": agent["blocks"][0]["id"],
@@ -172,7 +202,9 @@ def test_what_belongs_to_another_is_not_found(ids, globex, method, path):
     assert "not found" in response.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["agents", "archives", "blocks", "conversations", "messages", "runs", "steps", "tags"])
+@pytest.mark.parametrize(
+    "path", ["agents", "archives", "blocks", "conversations", "folders", "messages", "runs", "steps", "tags"]
+)
 def test_lists_hold_nothing_of_another(ids, acme, globex, path):
     assert acme.get(f"{path}/") != []
     assert globex.get(f"{path}/") == []
@@ -194,7 +226,8 @@ def test_without_a_key_nothing_is_told_but_where_it_is(transactional_db, method,
     nothing = "00000000-0000-4000-8000-000000000000"
     kinds = {name: f"{name}-{nothing}" for name in KINDS}
     client = Client(raise_request_exception=False)
-    kinds |= {"conversation": f"conv-{nothing}", "mcp_tool": f"tool-{nothing}", "job": f"job-{nothing}"}
+    kinds |= {"conversation": f"conv-{nothing}", "mcp_tool": f"tool-{nothing}", "folder": f"source-{nothing}"}
+    kinds["job"] = f"job-{nothing}"
     response = client.generic(method, f"/v1/{path.format(**kinds)}", b"{}", "application/json")
     assert response.status_code == 401, response.content
     assert ".perdure/api-key" in response.json()["detail"]

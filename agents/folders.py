@@ -1,0 +1,63 @@
+"""Folders are attached to agents and detached: with them come rows for their files, and the tools that read files."""
+
+from collections.abc import Sequence
+
+from django.db import connection, transaction
+
+from agents.creation import attach_tools
+from agents.models import Agent, AgentFile, AgentFolder, AgentTool
+from memory import files
+from memory.models import Folder
+from tools import catalog
+
+FILE_TOOLS = ("open_files", "grep_files", "semantic_search_files")
+
+# Those of one folder that lack their row, for every agent that has the folder.
+_SHOW = """
+INSERT INTO agents_agentfile (id, agent_id, file_id, is_open, created_at)
+SELECT 'file_agent-' || gen_random_uuid(), held.agent_id, file.id, FALSE, file.created_at
+  FROM agents_agentfolder AS held JOIN memory_file AS file ON file.folder_id = held.folder_id
+ WHERE held.folder_id = %s
+    ON CONFLICT (agent_id, file_id) DO NOTHING
+"""
+
+
+@transaction.atomic
+def attach(agent: Agent, folders: Sequence[Folder]) -> None:
+    if not folders:
+        return
+    for folder in sorted(folders, key=lambda folder: folder.id):
+        files.hold(folder)
+    rows = [AgentFolder(agent=agent, folder=folder) for folder in folders]
+    AgentFolder.objects.bulk_create(rows, ignore_conflicts=True)
+    for folder in folders:
+        show(folder)
+    has = set(agent.tools.filter(name__in=FILE_TOOLS).values_list("name", flat=True))
+    missing = [name for name in FILE_TOOLS if name not in has]
+    attach_tools(agent, catalog.named(agent.organization_id, missing))
+
+
+def show(folder: Folder) -> None:
+    """Its files to all agents that have it. The folder is held meanwhile: memory/files.py."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SHOW, [folder.id])
+
+
+@transaction.atomic
+def detach(agent: Agent, folders: Sequence[Folder]) -> None:
+    AgentFolder.objects.filter(agent=agent, folder__in=folders).delete()
+    AgentFile.objects.filter(agent=agent, file__folder__in=folders).delete()
+    _without_folders([agent.id])
+
+
+@transaction.atomic
+def delete(folder: Folder) -> None:
+    holders = list(AgentFolder.objects.filter(folder=folder).values_list("agent_id", flat=True))
+    files.delete_folder(folder)
+    _without_folders(holders)
+
+
+def _without_folders(agent_ids: Sequence[str]) -> None:
+    """Who has no folder left has nothing to read: the tools go. An organization's own of these names stay."""
+    tools = AgentTool.objects.filter(agent_id__in=agent_ids, tool__name__in=FILE_TOOLS)
+    tools.filter(tool__tool_type="letta_files_core", agent__folders=None).delete()
