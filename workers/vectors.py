@@ -5,16 +5,16 @@ nothing but time: what waits for it is looked at again, later and later.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Iterable
 from itertools import groupby
 
-from django.db import Error, connection
+from django.db import connection
 
 from memory import files, vectors
 from memory.embeddings import Embedders, EmbeddingFailed
 from memory.vectors import Claimed, WrongDimension
+from workers.wakeful import Wakeful
 
 log = logging.getLogger(__name__)
 
@@ -22,35 +22,12 @@ BATCH_SECONDS = 90.0
 TEND_SECONDS = 600.0
 
 
-class VectorMaker(threading.Thread):
-    """Works until nothing is missing, then sleeps."""
-
+class VectorMaker(Wakeful):
     def __init__(self, interval: float, embedders: Embedders):
-        super().__init__(name="vectors", daemon=True)
-        self._interval = interval
+        super().__init__("vectors", interval)
         self._embedders = embedders
-        self._woken = threading.Event()
-        self._ended = False
         self._paused: dict[str, float] = {}  # embedding -> monotonic time until which it is left alone
         self._tended = -TEND_SECONDS
-
-    def run(self) -> None:
-        while not self._ended:
-            try:
-                self._work()
-            except Error as error:
-                log.warning("Vectors could not be made and will be tried again: %s", error)
-            finally:
-                connection.close()
-            self._woken.wait(self._interval)
-            self._woken.clear()
-
-    def wake(self) -> None:
-        self._woken.set()
-
-    def end(self) -> None:
-        self._ended = True
-        self._woken.set()
 
     def _work(self) -> None:
         made = 0

@@ -5,6 +5,7 @@ from agents.admin.approval import ApprovalAdmin
 from agents.admin.callback import CallbackAdmin
 from agents.admin.conversation import ConversationAdmin
 from agents.admin.folder import FileAdmin, FolderAdmin
+from agents.admin.identity import IdentityAdmin, IdentityJobAdmin
 from agents.admin.ledger import MessageAdmin, RunAdmin, StepAdmin, ToolAttemptAdmin
 from agents.admin.tool import UsedToolAdmin
 
@@ -15,6 +16,8 @@ __all__ = [
     "ConversationAdmin",
     "FileAdmin",
     "FolderAdmin",
+    "IdentityAdmin",
+    "IdentityJobAdmin",
     "MessageAdmin",
     "RunAdmin",
     "StepAdmin",

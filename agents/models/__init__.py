@@ -5,6 +5,7 @@ from agents.models.approval import Approval
 from agents.models.callback import Callback
 from agents.models.conversation import Conversation, Inbox
 from agents.models.identity import AgentIdentity, BlockIdentity, Identity
+from agents.models.identity_job import ExportPiece, IdentityJob
 from agents.models.listing import ModelListing
 from agents.models.message import Message
 from agents.models.run import TERMINAL, Run, Step, ToolAttempt
@@ -22,7 +23,9 @@ __all__ = [
     "BlockIdentity",
     "Callback",
     "Conversation",
+    "ExportPiece",
     "Identity",
+    "IdentityJob",
     "Inbox",
     "Message",
     "ModelListing",
