@@ -18,7 +18,7 @@ from django.utils import timezone
 from accounts.fields import SafeJSONField, SafeTextField
 from accounts.forms import JSON, Prose
 from accounts.keys import issue_key
-from accounts.models import ApiKey, Organization, User
+from accounts.models import ApiKey, Organization, Purge, Retention, User
 
 admin.site.site_header = "Perdure"
 admin.site.site_title = "Perdure"
@@ -164,6 +164,34 @@ class OrganizationAdmin(OfOrganization, admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.is_superuser
+
+
+@admin.register(Retention)
+class RetentionAdmin(OfOrganization, admin.ModelAdmin):
+    list_display = ("organization", "runs_days", "messages_days", "block_versions_days", "due_at")
+    list_select_related = ("organization",)
+    readonly_fields = ("due_at",)
+    fields = ("organization", "runs_days", "messages_days", "block_versions_days", "due_at")
+
+
+@admin.register(Purge)
+class PurgeAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
+    """What was deleted because of its age."""
+
+    list_display = ("kind", "organization", "told", "before", "began_at", "ended_at")
+    list_filter = ("kind", "began_at", "organization")
+    list_select_related = ("organization",)
+    ordering = ("-began_at",)
+    fields = ("organization", "kind", "told", "before", "began_at", "ended_at", "position", "id")
+
+    @admin.display(description="deleted")
+    def told(self, purge: Purge) -> str:
+        return counted(purge.deleted)
+
+
+def counted(deleted: dict[str, int]) -> str:
+    """3 run, 12 step"""
+    return ", ".join(f"{count:,} {name}" for name, count in deleted.items())
 
 
 @admin.register(User)

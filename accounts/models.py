@@ -1,9 +1,11 @@
 """Who may do what: organizations own every row, users sign in to the admin, API keys speak for an organization."""
 
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils import timezone
 
-from accounts.fields import IdField, SafeTextField
+from accounts.fields import IdField, SafeJSONField, SafeTextField
 
 
 class Organization(models.Model):
@@ -43,3 +45,57 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name or 'key'} (pdr_{self.prefix}_…{self.last4})"
+
+
+def _days(what: str) -> models.PositiveIntegerField:
+    return models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text=f"Days since {what}"
+    )
+
+
+class Retention(models.Model):
+    """After how many days rows of an organization are deleted. Without it, or without a number, never.
+
+    due_at  when they are looked through again
+    """
+
+    organization = models.OneToOneField(Organization, models.CASCADE, primary_key=True, related_name="retention")
+    runs_days = _days("the end of a run; its steps and attempts go with it, what was said stays")
+    messages_days = _days("a message was said that is not in context any more")
+    block_versions_days = _days("a version of a block was made that is not the newest")
+    due_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "retention"
+        indexes = [models.Index(fields=["due_at"], name="retention_due")]
+
+    def __str__(self) -> str:
+        return f"retention of {self.organization}"
+
+
+class Purge(models.Model):
+    """One pass over an organization's rows of a kind, and what it has deleted. Those that deleted nothing are not kept.
+
+    before    what is older; read anew from the rule with every batch
+    position  how far it has come, where its batches follow ids
+    """
+
+    class Kind(models.TextChoices):
+        RUNS = "runs"
+        MESSAGES = "messages"
+        BLOCK_VERSIONS = "block_versions"
+
+    id = IdField("purge")
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=16, choices=Kind)
+    before = models.DateTimeField(null=True)
+    deleted = SafeJSONField(default=dict)
+    position = models.CharField(max_length=56, default="")
+    began_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["organization", "-began_at", "id"], name="purge_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.began_at:%Y-%m-%d %H:%M}"

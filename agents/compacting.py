@@ -8,8 +8,8 @@ from django.db import connection, transaction
 from accounts.fields import clean_text, new_id
 from agents.errors import LLMError
 from agents.faultpoints import faultpoint
-from agents.loading import Loaded, load_state
-from agents.loop.compaction import CompactionSettings, Summarizer, first_unsummarised, summarised
+from agents.loading import RATES, Loaded, load_state, model_settings
+from agents.loop.compaction import SUMMARY_SHARE, CompactionSettings, Summarizer, first_unsummarised, summarised
 from agents.loop.ports import LLM, Abort
 from agents.models import Conversation, Message
 from agents.retry import settled
@@ -32,11 +32,13 @@ def compact(
     wanted = turn.run.kind == KIND
     if loaded.state.recorded or not (wanted or loaded.window.first):
         return loaded
-    settings = CompactionSettings.of(turn.run.options.get("compaction_settings") or loaded.agent.compaction_settings)
+    if loaded.window.refused > 1 and not wanted:
+        return loaded  # a summary has not helped: the rest leaves without one
+    given = turn.run.options.get("compaction_settings") or loaded.agent.compaction_settings or {}
+    settings = CompactionSettings.of(given, model_settings(given.get("model_settings") or {}))
     window = loaded.window
-    first = first_unsummarised(
-        window.history, window.sizes, window.fixed, window.limit, settings, least=window.first, idle=wanted
-    )
+    fixed, fits = window.fixed + window.summary_size, int(window.fits)
+    first = first_unsummarised(window.history, window.sizes, fixed, fits, settings, least=window.first, idle=wanted)
     if not first:
         return loaded
     leaving = (*([window.summary] if window.summary else []), *window.history[:first])
@@ -56,12 +58,11 @@ def compact(
 def _summarizer(
     loaded: Loaded, settings: CompactionSettings, llm: Callable[[str], LLM], window_of: Callable[[str], int]
 ) -> Summarizer:
-    state = loaded.state
-    if settings.by_itself:
-        return Summarizer(llm(state.handle), state.handle, loaded.window.limit, state.system, state.tools)
-    handle = settings.model or state.handle
-    limit = window_of(handle) if settings.model else loaded.window.limit
-    return Summarizer(llm(handle), handle, limit, state.system)
+    state, fits = loaded.state, int(loaded.window.fits)
+    handle = settings.model if settings.model and not settings.by_itself else state.handle
+    window = int(window_of(handle) / RATES.of(handle)) if handle != state.handle else fits
+    longest = int(SUMMARY_SHARE * min(window, fits))
+    return Summarizer(llm(handle), handle, window, longest, state.system, state.tools)
 
 
 def _record(turn: Turn, loaded: Loaded, text: str, first: int, trigger: str) -> None:
@@ -69,8 +70,8 @@ def _record(turn: Turn, loaded: Loaded, text: str, first: int, trigger: str) -> 
     stats = {
         "trigger": trigger,
         "context_window": window.limit,
-        "context_tokens_before": window.tokens,
-        "context_tokens_after": window.tokens - sum(window.sizes[:first]),
+        "context_tokens_before": window.tokens(),
+        "context_tokens_after": window.tokens(first),
         "messages_count_before": len(window.rows) + 1 + (window.summary is not None),
         "messages_count_after": len(window.rows) - first + 2,
     }

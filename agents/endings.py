@@ -64,6 +64,7 @@ def postpone(turn: Turn, delay: float, error: LLMError) -> None:
             Step.objects.filter(id=turn.step.id).update(
                 claims=0,
                 llm_failures=turn.step.llm_failures + 1,
+                overflows=turn.step.overflows + (error.code == "context_overflow"),
                 error_code=error.code,
                 error_message=error.message,
             )

@@ -18,6 +18,7 @@ EMBED = "workers.embed"
 MAKE_VECTORS = "workers.make_vectors"
 BUILD_PACKAGES = "workers.build_packages"
 CALL_BACK = "workers.call_back"
+UPKEEP = "workers.upkeep"
 READ_FILES = "workers.read_files"
 PAUSE = 5.0
 
@@ -58,6 +59,11 @@ def embed(ticket: str) -> bool:
 def want_vectors() -> None:
     """Tell some worker that passages were filed; each of them looks by itself every few seconds too. Never raises."""
     _sent(MAKE_VECTORS)
+
+
+def want_upkeep() -> None:
+    """Tell some worker that there is a job; each of them looks by itself every few seconds too. Never raises."""
+    _sent(UPKEEP)
 
 
 def want_files_read() -> None:

@@ -334,6 +334,7 @@ class StepLedger:
             "context_window": self.turn.step.context_window,
             "finish": reply.finish,
             "prompt_tokens": usage.prompt,
+            "estimated_tokens": self.turn.step.estimated_tokens,
             "completion_tokens": usage.completion,
             "cached_tokens": usage.cached,
             "cache_write_tokens": usage.cache_write,

@@ -11,8 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents import approvals
-from agents.llm.tokens import estimate, estimate_message, estimate_tool
-from agents.loop.compaction import FULL, OUT_OF_VIEW, first_kept, shortened
+from agents.loop.compaction import FULL, LAST_RESORT, OUT_OF_VIEW, first_kept, paired, reduced, shortened
 from agents.loop.context import Facts, compile_prompt, skills
 from agents.loop.directories import Directory, FileLine, Room
 from agents.loop.directories import Window as FileWindow
@@ -22,6 +21,7 @@ from agents.loop.messages import Reply, Usage
 from agents.loop.ports import ModelSettings
 from agents.loop.state import MAX_STEPS, StepState, Tried
 from agents.loop.style import Style, style_for
+from agents.loop.tokens import Counted, Rates, estimate_message, estimate_prompt, estimate_tool, scale
 from agents.mail import replies
 from agents.models import Agent, AgentFile, Conversation, Message, Step, ToolAttempt
 from agents.rows import INPUT, said, tool_return
@@ -35,6 +35,14 @@ DEFAULT_THINKING = 4_096
 """Tokens for thoughts, where a client asks for them and does not say how many."""
 FILES_LISTED = 100
 """Of each folder, in the system prompt, beside those that are open."""
+
+OVERFLOW = "context_overflow"
+
+LEAST_SHOWN = 64
+"""Tokens of a single message below which nothing is gained by showing the model less of it."""
+
+RATES = Rates()
+"""What this process has learnt of the models that it asks: each step brings the count of the one before."""
 
 # Written out, because every step runs it, and composing it from expressions would cost more than running it.
 _WITH_BELONGINGS = """
@@ -55,6 +63,11 @@ SELECT {columns},
           FROM agents_agenttool AS attached JOIN tools_tool AS tool ON tool.id = attached.tool_id
          WHERE attached.agent_id = agent.id) AS tool_rows,
        ARRAY(SELECT archive_id FROM agents_agentarchive WHERE agent_id = agent.id ORDER BY id) AS archive_ids,
+       (SELECT jsonb_build_array(step.model, step.prompt_tokens, step.estimated_tokens)
+          FROM agents_step AS step
+         WHERE step.id = (SELECT step_id FROM agents_message
+                           WHERE conversation_id = %s AND role = 'assistant' ORDER BY seq DESC LIMIT 1)) AS counted,
+       (SELECT min(seq) FROM agents_message WHERE conversation_id = %s AND seq > 1) AS oldest_seq,
        (SELECT jsonb_agg(jsonb_build_object(
                     'name', folder.name, 'description', folder.description, 'instructions', folder.instructions,
                     'files', (SELECT jsonb_agg(jsonb_build_array(listed.name, listed.lines) ORDER BY listed.name)
@@ -95,35 +108,52 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What is in context before the step, and what of it fits.
+    """What is in context before the step, and what of it fits. Sizes are estimated tokens.
 
-    summary   of what had left the context before
-    rows      the messages, `history` what they say, and `sizes` their estimated tokens
-    fixed     estimated tokens of everything else in the request
-    limit     tokens that the model takes
+    summary   of what had left the context before, and its size
+    rows      the messages, `history` what they say, and `sizes` theirs
+    fixed     the size of everything else in the request: prompt, core memory, tools
+    limit     tokens that the model takes, as a client is told
+    scale     what the provider counts for each token that is estimated
+    fits      the estimated tokens that the model takes, beside the longest answer that it is allowed
     first     the index in `rows` from which on they fit; the others are out of the context with the step's commit
+    refused   how often the provider has found this very request too long
     """
 
     summary: Said | None
+    summary_size: int
     rows: list[Row]
     history: tuple[Said, ...]
     sizes: list[int]
     fixed: int
     limit: int
+    scale: float
+    fits: float
     first: int
+    refused: int
 
-    @property
-    def tokens(self) -> int:
-        return self.fixed + sum(self.sizes)
+    def tokens(self, first: int = 0) -> int:
+        """Of the request with the messages from `first` on, as the provider would count them."""
+        return round((self.fixed + self.summary_size + sum(self.sizes[first:])) * self.scale)
 
-    def shown(self) -> tuple[Said, ...]:
-        """What the model is shown. Begins with somebody else's word, as providers want it."""
+    def has_more_to_give(self) -> bool:
+        """Whether, behind the first that is kept, there is one that another window could begin with."""
+        return any(message.role in ("user", "assistant") for message in self.history[self.first + 1 :])
+
+    def shown(self) -> tuple[tuple[Said, ...], int]:
+        """What the model is shown, and its size. Begins with somebody else's word, as providers want it."""
         kept, sizes = self.history[self.first :], self.sizes[self.first :]
-        kept = shortened(kept, sizes, FULL * self.limit - self.fixed)
         if self.summary:
-            return (self.summary, *kept)
-        cut_short = bool(kept) and kept[0].role != "user"
-        return (Said("user", OUT_OF_VIEW, nudge=True), *kept) if cut_short else kept
+            kept, sizes = (self.summary, *kept), [self.summary_size, *sizes]
+        elif kept and kept[0].role != "user":
+            beginning = Said("user", OUT_OF_VIEW, nudge=True)
+            kept, sizes = (beginning, *kept), [estimate_message(beginning), *sizes]
+        size = sum(sizes)
+        room = FULL * self.fits - self.fixed
+        if self.refused:
+            room = min(room, reduced(size, self.refused))
+        told = paired(shortened(kept, sizes, room))
+        return told, size if size <= room else sum(map(estimate_message, told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +175,31 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     turn.thinks_aloud = style_for(agent.agent_type).thinks_aloud
     tools = _tools(agent, options.get("client_tools") or ())
     system, rows, recorded = _messages(turn)
-    fits = _window(turn, agent, system, rows, tools, window)
-    kept = fits.shown()
-    text = _prompt(turn, agent, system, len(kept), evicted=fits.first > 0 or turn.compacted)
     own_settings = (conversation.model_settings or agent.model_settings) | {
         "response_format": agent.response_format or agent.model_settings.get("response_format")
     }
+    settings = model_settings(own_settings)
+    stored = _stored_prompt(agent, system)
+    text = stored or compiled_prompt(agent, conversation, len(rows))
+    besides = skills(options.get("client_skills") or ())
+    fixed = estimate_prompt((options.get("override_system") or text) + besides) + sum(map(estimate_tool, tools))
+    usable = _usable(window, window_of(handle), settings.max_output_tokens or 0)
+    fits = _window(turn, agent, rows, fixed, window, usable)
+    kept, size = fits.shown()
+    if fits.first or turn.compacted:
+        stored, text = None, compiled_prompt(agent, conversation, len(kept))
+    if stored is None and system is not None:
+        turn.prompt = (system.id, {"text": text, "inputs": prompt_fingerprint(agent)})
+    turn.step.estimated_tokens = fixed + size
+    turn.can_shrink = fits.refused < LAST_RESORT and (size > LEAST_SHOWN or fits.has_more_to_give())
+    turn.always_tokens = round(fixed * fits.scale)
     state = StepState(
         handle=handle,
-        system=(options.get("override_system") or text) + skills(options.get("client_skills") or ()),
+        system=(options.get("override_system") or text) + besides,
         history=kept,
         tools=tools,
         style=style_for(agent.agent_type),
-        settings=_thinking(model_settings(own_settings), options.get("enable_thinking")),
+        settings=_thinking(settings, options.get("enable_thinking")),
         rules=tuple(agent.tool_rules),
         no=turn.step.no,
         max_steps=options.get("max_steps") or MAX_STEPS,
@@ -168,47 +210,55 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     return Loaded(state, agent, fits)
 
 
-def _window(
-    turn: Turn, agent: Any, system: Row | None, rows: list[Row], tools: tuple[ToolSpec, ...], limit: int
-) -> Window:
+def _usable(limit: int, own: int, output: int) -> float:
+    """Of the `limit`, the window that the prompt may fill to FULL: an answer of `output` tokens has to fit the model's
+    `own` window beside it."""
+    return min(limit, max(own - output, own / 2) / FULL)
+
+
+def _window(turn: Turn, agent: Any, rows: list[Row], fixed: int, limit: int, usable: float) -> Window:
     """What leaves the context is noted in the turn, for the step's first commit."""
     summary = next((row.said() for row in rows if row.seq == turn.conversation.summary_seq), None)
+    summary_size = estimate_message(summary) if summary else 0
     rows = [row for row in rows if row.role != Message.Role.SUMMARY]
     history = tuple(row.said() for row in rows)
     sizes = [estimate_message(message) for message in history]
-    memory = sum(estimate(row["value"]) for row in agent.block_rows)
-    fixed = estimate(agent.system) + memory + sum(map(estimate_tool, tools)) + _directory_tokens(agent.folder_rows)
-    fixed += estimate_message(summary) if summary else 0
-    failures = turn.step.llm_failures if turn.step.error_code == "context_overflow" else 0
-    first = first_kept(history, sizes, fixed, limit, failures)
-    turn.can_shrink = any(message.role in ("user", "assistant") for message in history[first + 1 :])
+    by = scale_of(agent, turn.step.model, fixed + summary_size + sum(sizes))
+    refused = turn.step.overflows if turn.step.error_code == OVERFLOW else 0
+    first = first_kept(history, sizes, fixed + summary_size, int(usable / by), refused)
     if first:
         turn.context_from = rows[first].seq
-    return Window(summary, rows, history, sizes, fixed, limit, first)
+    return Window(summary, summary_size, rows, history, sizes, fixed, limit, by, usable / by, first, refused)
 
 
-def _prompt(turn: Turn, agent: Any, system: Row | None, in_context: int, evicted: bool) -> str:
-    """The stored system prompt, or a new one when something in it has changed since."""
-    fingerprint = prompt_fingerprint(agent)
-    if system is not None and system.content.get("inputs") == fingerprint and not evicted:
+def scale_of(agent: Any, handle: str, estimated: int) -> float:
+    """By what an estimate of the agent's request has to be multiplied; the count of its last call is learnt from."""
+    if agent.counted:
+        RATES.learn(agent.counted)
+    return scale(estimated, handle, agent.counted, RATES.of(handle))
+
+
+def _stored_prompt(agent: Any, system: Row | None) -> str | None:
+    """None when something in it has changed since, or there is none."""
+    if system is not None and system.content.get("inputs") == prompt_fingerprint(agent):
         return str(system.content["text"])
-    text = compiled_prompt(agent, turn.conversation, in_context)
-    if system is not None:
-        turn.prompt = (system.id, {"text": text, "inputs": fingerprint})
-    return text
+    return None
 
 
 def agent_with_belongings(place: Conversation) -> Any:
     """The agent of a conversation with `block_rows`, `tool_rows` and `folder_rows` (dicts), and `archive_ids`, each in
-    the order of attaching. Blocks that the conversation has of its own stand in the place of the agent's.
+    the order of attaching; `counted`, what the provider has said of the conversation's last call; and `oldest_seq`, the
+    first message that is still stored. Blocks that the conversation has of its own stand in the place of the agent's.
     """
-    found = row_of(Agent, _WITH_BELONGINGS, [json.dumps(place.isolated_blocks), FILES_LISTED + 1, place.agent_id])
+    given = [json.dumps(place.isolated_blocks), place.id, place.id, FILES_LISTED + 1, place.agent_id]
+    found = row_of(Agent, _WITH_BELONGINGS, given)
     if found is None:
         raise Agent.DoesNotExist(place.agent_id)
     agent: Any = found[0]
-    blocks, tools, agent.archive_ids, folders = found[1]
+    blocks, tools, agent.archive_ids, counted, agent.oldest_seq, folders = found[1]
     agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
     agent.folder_rows = json.loads(folders or "[]")
+    agent.counted = Counted(*json.loads(counted)) if counted else None
     return agent
 
 
@@ -217,7 +267,7 @@ def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> 
         agent_id=agent.id,
         conversation_id="default" if conversation.is_default else conversation.id,
         compiled_at=timezone.now(),
-        recalled=max(0, conversation.next_seq - 2 - in_context),
+        recalled=max(0, conversation.next_seq - (agent.oldest_seq or 2) - in_context),
         archived=Passage.objects.filter(archive_id__in=agent.archive_ids).count() if agent.archive_ids else 0,
     )
     blocks, shown = block_texts(agent.block_rows), directories(agent)
@@ -247,13 +297,6 @@ def _directory(folder: dict[str, Any], windows: dict[str, str | None]) -> Direct
     )
 
 
-def _directory_tokens(folders: list[dict[str, Any]]) -> int:
-    """Estimated without the windows themselves, which are read only when the prompt is compiled."""
-    opened = [file for folder in folders for file in folder["open"] or ()]
-    shown = sum(file["bytes"] or 0 for file in opened) // 4 + sum(2 * (file["last"] - file["first"]) for file in opened)
-    return estimate(json.dumps(folders)) + shown if folders else 0
-
-
 def prompt_fingerprint(agent: Any) -> str:
     """Changes exactly when the compiled prompt has to."""
     inputs = [agent.system, agent.agent_type, agent.tool_rules, agent.block_rows]
@@ -272,6 +315,11 @@ def context_messages(conversation: Conversation) -> Q:
     """Which rows are in context: the system message, the summary, and all from `context_from` on."""
     said = Q(seq__gte=conversation.context_from) & ~Q(role=Message.Role.SUMMARY)
     return Q(conversation_id=conversation.id) & (Q(seq=1) | Q(seq=conversation.summary_seq) | said)
+
+
+def place_in_context(row: Message) -> tuple[bool, bool, int]:
+    """A sort key: the system message, the summary of what has left, then everything as it was said."""
+    return row.seq != 1, row.role != Message.Role.SUMMARY, row.seq
 
 
 def model_settings(settings: dict[str, Any]) -> ModelSettings:

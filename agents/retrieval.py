@@ -14,8 +14,8 @@ from django.db import connection, transaction
 
 from agents import history
 from agents.embedding import embedding_of
-from agents.llm.tokens import estimate
 from agents.loading import Loaded, Row, load_state
+from agents.loop.tokens import estimate
 from agents.models import Agent, Message
 from agents.retry import settled
 from agents.rows import INPUT, flat_text

@@ -44,6 +44,11 @@ MAX_LLM_FAILURES = 6
 MAX_EMPTY = 3
 MAX_RETRY_AFTER = 900.0
 MAX_BACKOFF = 60.0
+NO_ROOM = (
+    "What every request begins with (instructions, core memory, tools: about {tokens:,} tokens) leaves too little room "
+    "in the model's context window. Shorten the instructions or blocks, detach tools, or choose a model with a larger "
+    "window. The provider said: {told}"
+)
 CLIENT_RETRY_WINDOW = timedelta(minutes=10)
 
 
@@ -313,7 +318,7 @@ def _stopped(turn: Turn, reason: str) -> None:
 
 def _llm_failed(turn: Turn, error: LLMError) -> None:
     failures = turn.step.llm_failures + 1
-    if error.code == "context_overflow" and turn.can_shrink and failures < MAX_LLM_FAILURES:
+    if error.code == "context_overflow" and turn.can_shrink:
         log.warning("%s: the context is too long for the model; trying with less of it", turn.run.id)
         endings.postpone(turn, 0, error)
         turn.ready = True
@@ -325,10 +330,11 @@ def _llm_failed(turn: Turn, error: LLMError) -> None:
         endings.postpone(turn, delay, error)
         return
     code = "provider_quota" if error.code == "quota" else error.code
-    stop_reason = "llm_api_error"
     if code == "context_overflow":
-        stop_reason = "context_window_overflow_in_system_prompt"
-    endings.fail(turn, stop_reason, code, error.message)
+        text = NO_ROOM.format(tokens=turn.always_tokens, told=error.message)
+        endings.fail(turn, "context_window_overflow_in_system_prompt", code, text)
+        return
+    endings.fail(turn, "llm_api_error", code, error.message)
 
 
 def backoff(failures: int, retry_after: float | None) -> float:

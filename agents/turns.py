@@ -69,7 +69,8 @@ class Turn:
     context_from: int | None = None  # the first message that stays in context, when some have left it
     closing: list[Wire] = field(default_factory=list)  # the last entries of the run's stream, made with its end
     compacted: bool = False  # the context was summarised in this claim
-    can_shrink: bool = False  # whether more of them could leave it
+    can_shrink: bool = False  # whether less of it could be sent
+    always_tokens: int = 0  # of what is sent in any case: prompt, core memory, tools
     llm_ns: int | None = None
     first_token_ns: int | None = None
     tool_ns: int = 0

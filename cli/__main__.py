@@ -52,6 +52,14 @@ def send(
     send(words[0] if len(words) == 2 else DEFAULT_AGENT, words[-1])
 
 
+@app.command()
+def window(agent: Annotated[str, typer.Argument(help="Name or id.")] = DEFAULT_AGENT) -> None:
+    """What fills an agent's context window, part by part."""
+    from cli.window import show
+
+    show(agent)
+
+
 tools = typer.Typer(no_args_is_help=True, help="Tools that agents call: list, create, schema, try.")
 app.add_typer(tools, name="tools")
 
@@ -144,6 +152,52 @@ def undo(block_id: BLOCK, version: VERSION = None) -> None:
     from cli.blocks import undo
 
     undo(block_id, version)
+
+
+identities = typer.Typer(no_args_is_help=True, help="All that belongs to an identity: export, erase.")
+app.add_typer(identities, name="identities")
+
+IDENTITY = Annotated[str, typer.Argument(metavar="IDENTITY", help="Its identifier_key or id.")]
+
+
+@identities.command("export")
+def export_identity(identity: IDENTITY, file: Annotated[Path, typer.Argument(help="A new file, JSON lines.")]) -> None:
+    """Write its agents, blocks, conversations, messages, runs and passages to a file."""
+    from cli.identities import exported
+
+    exported(identity, file)
+
+
+@identities.command("erase")
+def erase_identity(
+    identity: IDENTITY, yes: Annotated[bool, typer.Option("--yes", help="Really; it cannot be undone.")] = False
+) -> None:
+    """Delete it and all that belongs to it alone."""
+    from cli.identities import erased
+
+    erased(identity, yes)
+
+
+retention = typer.Typer(no_args_is_help=True, help="How long rows are kept: show, set.")
+app.add_typer(retention, name="retention")
+
+DAYS = Annotated[int | None, typer.Option(min=0, help="Days; 0: for ever.")]
+
+
+@retention.command("show")
+def show_retention() -> None:
+    """How long what is kept, and what was deleted for its age."""
+    from cli.retention import show
+
+    show()
+
+
+@retention.command("set")
+def set_retention(runs: DAYS = None, messages: DAYS = None, block_versions: DAYS = None) -> None:
+    """Keep ended runs, messages out of context, or older versions of blocks for so many days."""
+    from cli.retention import keep
+
+    keep(runs=runs, messages=messages, block_versions=block_versions)
 
 
 @app.command(context_settings=PASSED_ON, add_help_option=False)

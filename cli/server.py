@@ -27,7 +27,13 @@ class Server:
         return self.ask(urllib.request.Request(self.address(path, query)), seconds=30)
 
     def post(self, path: str, body: dict[str, Any], seconds: float = TURN_SECONDS) -> Any:
-        request = urllib.request.Request(self.address(path), data=json.dumps(body).encode(), method="POST")
+        return self.send("POST", path, body, seconds)
+
+    def patch(self, path: str, body: dict[str, Any]) -> Any:
+        return self.send("PATCH", path, body, seconds=30)
+
+    def send(self, method: str, path: str, body: dict[str, Any], seconds: float) -> Any:
+        request = urllib.request.Request(self.address(path), data=json.dumps(body).encode(), method=method)
         request.add_header("Content-Type", "application/json")
         return self.ask(request, seconds)
 

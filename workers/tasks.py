@@ -5,7 +5,7 @@ from functools import cache
 from celery import shared_task
 from celery.signals import celeryd_after_setup, worker_shutting_down
 
-from agents.hints import ADVANCE
+from agents.hints import ADVANCE, UPKEEP
 from workers.wiring import WorkerProcess
 
 
@@ -17,6 +17,11 @@ def this_process() -> WorkerProcess:
 @shared_task(name=ADVANCE)
 def advance(conversation_id: str) -> None:
     this_process().advance(conversation_id)
+
+
+@shared_task(name=UPKEEP)
+def keep_up() -> None:
+    this_process().upkeep.wake()
 
 
 @celeryd_after_setup.connect

@@ -25,6 +25,7 @@ from workers.claims import Holds
 from workers.heartbeat import CancelListener, Heartbeat
 from workers.reading import FileReader
 from workers.sweep import Sweeper
+from workers.upkeep import Upkeep
 from workers.vectors import VectorMaker
 
 QUERY_SECONDS = 5.0
@@ -90,6 +91,7 @@ class WorkerProcess:
         self.holds = Holds(owner, settings.LEASE_SECONDS)
         self._heartbeat = Heartbeat(self.holds)
         self._sweeper = Sweeper(settings.SWEEP_SECONDS, self.take_up)
+        self.upkeep = Upkeep(settings.SWEEP_SECONDS)
         self._pool = ThreadPoolExecutor(settings.WORKER_SLOTS, thread_name_prefix="swept")
 
     @cached_property
@@ -112,6 +114,7 @@ class WorkerProcess:
         self._heartbeat.start()
         self._sweeper.start()
         self.vector_maker.start()
+        self.upkeep.start()
         self.file_reader.start()
         CancelListener(self.holds).start()
 
@@ -133,6 +136,7 @@ class WorkerProcess:
         """Give every hold back in good order, for at most the grace that the settings allow."""
         self._sweeper.end()
         self.vector_maker.end()
+        self.upkeep.end()
         self.file_reader.end()
         self.holds.stop()
         waited = threading.Event()

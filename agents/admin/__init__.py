@@ -6,6 +6,7 @@ from agents.admin.callback import CallbackAdmin
 from agents.admin.conversation import ConversationAdmin
 from agents.admin.folder import FileAdmin, FolderAdmin
 from agents.admin.history import EmbeddedHistoryAdmin
+from agents.admin.identity import IdentityAdmin, IdentityJobAdmin
 from agents.admin.ledger import MessageAdmin, RunAdmin, StepAdmin, ToolAttemptAdmin
 from agents.admin.tool import UsedToolAdmin
 
@@ -17,6 +18,8 @@ __all__ = [
     "EmbeddedHistoryAdmin",
     "FileAdmin",
     "FolderAdmin",
+    "IdentityAdmin",
+    "IdentityJobAdmin",
     "MessageAdmin",
     "RunAdmin",
     "StepAdmin",

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from accounts.admin import OfOrganization
 from accounts.forms import Prose
 from agents.admin.display import link, list_link, transcript_link, when
+from agents.admin.window import cached_of, window_of
 from agents.creation import create_agent
 from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, providers_from
 from agents.models import Agent, AgentArchive, AgentBlock, AgentTool, Conversation, Message
@@ -222,6 +223,8 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
         "id",
         "conversation",
         "runs",
+        "window",
+        "cached",
         "reads",
         "created_by_id",
         "last_updated_by_id",
@@ -235,6 +238,7 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", ("conversation", "runs"), ("model", "agent_type"), "description", "tags")}),
         ("Instructions", {"fields": ("system",)}),
+        ("Context window", {"fields": ("window", "cached")}),
         ("Files", {"classes": ("collapse",), "fields": ("reads", "max_files_open", "per_file_view_window_char_limit")}),
         (
             "Model",
@@ -334,3 +338,11 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
     @admin.display(description="runs")
     def runs(self, agent: Agent) -> SafeString:
         return list_link("run", "Its runs", agent__id__exact=agent.id)
+
+    @admin.display(description="filled by", empty_value="")
+    def window(self, agent: Any) -> SafeString | str:
+        return window_of(agent.default_conversation_id)
+
+    @admin.display(description="from the provider's cache")
+    def cached(self, agent: Agent) -> str:
+        return cached_of(agent)

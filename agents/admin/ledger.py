@@ -43,7 +43,7 @@ class StepInline(LedgerInline):
 
     @admin.display(description="tokens in / out")
     def tokens(self, step: Step) -> str:
-        return _tokens(step.prompt_tokens, step.completion_tokens)
+        return _tokens(step.prompt_tokens, step.completion_tokens, step.cached_tokens)
 
     @admin.display(description="model time")
     def llm_time(self, step: Step) -> str:
@@ -178,6 +178,7 @@ class RunAdmin(LedgerAdmin):
             llm_ns=_of_run("llm_ns"),
             tool_ns=_of_run("tool_ns"),
             prompt_tokens=_of_run("prompt_tokens"),
+            cached_tokens=_of_run("cached_tokens"),
             completion_tokens=_of_run("completion_tokens"),
         )
 
@@ -216,7 +217,7 @@ class RunAdmin(LedgerAdmin):
 
     @admin.display(description="tokens in / out")
     def tokens(self, run: Any) -> str:
-        return _tokens(run.prompt_tokens or 0, run.completion_tokens or 0)
+        return _tokens(run.prompt_tokens or 0, run.completion_tokens or 0, run.cached_tokens or 0)
 
     @admin.display(description="outcome")
     def outcome(self, run: Run) -> str:
@@ -301,7 +302,7 @@ class StepAdmin(LedgerAdmin):
 
     @admin.display(description="tokens in / out")
     def tokens(self, step: Step) -> str:
-        return _tokens(step.prompt_tokens, step.completion_tokens)
+        return _tokens(step.prompt_tokens, step.completion_tokens, step.cached_tokens)
 
     @admin.display(description="first token after")
     def first_token(self, step: Step) -> str:
@@ -417,8 +418,12 @@ def _said(message: Message) -> str:
     return f"calls {', '.join(call['name'] for call in calls)}" if calls else f"({message.role})"
 
 
-def _tokens(prompt: int, completion: int) -> str:
-    return f"{prompt:,} / {completion:,}" if prompt or completion else ""
+def _tokens(prompt: int, completion: int, cached: int) -> str:
+    """In and out, and how much of what went in the provider had in its cache."""
+    if not (prompt or completion):
+        return ""
+    share = f" ({100 * cached / prompt:.0f} % cached)" if cached and prompt else ""
+    return f"{prompt:,}{share} / {completion:,}"
 
 
 def _badge(status: str, text: str) -> SafeString:

@@ -25,4 +25,8 @@ def compaction_settings(given: Any, place: Place) -> dict[str, Any] | None:
     for name in ("model", "prompt"):
         if given.get(name) is not None and not isinstance(given[name], str):
             raise invalid([*place, name], "Should be a string", "string_type")
+    if given.get("prompt_acknowledgement") not in (None, True, False):
+        raise invalid([*place, "prompt_acknowledgement"], "Should be true or false", "bool_type")
+    if given.get("model_settings") is not None and not isinstance(given["model_settings"], dict):
+        raise invalid([*place, "model_settings"], "Should be an object", "dict_type")
     return given

@@ -1,8 +1,6 @@
 """An agent's context window: what is in it and what it costs, and its system prompt made anew."""
 
 import re
-from dataclasses import dataclass
-from typing import Any
 
 from django.db import transaction
 from django.http import HttpResponse
@@ -11,30 +9,19 @@ from rest_framework.request import Request
 from accounts.keys import Principal
 from agents.api.requests import flag
 from agents.api.scope import conversation, default_conversation, one, owned
-from agents.api.shapes import Shape, block_shape, memory_shape, moment, place_in_context
+from agents.api.shapes import Shape, block_shape, memory_shape, moment
 from agents.api.views import ApiView, answer
-from agents.llm.registry import context_window
-from agents.llm.tokens import estimate, estimate_message, estimate_tool
-from agents.loading import (
-    agent_with_belongings,
-    block_texts,
-    compiled_prompt,
-    context_messages,
-    prompt_fingerprint,
-    tool_spec,
-)
-from agents.loop.context import build_request
-from agents.loop.rules import ORDERING
-from agents.loop.state import StepState
-from agents.loop.style import style_for
+from agents.loading import agent_with_belongings, compiled_prompt, context_messages, prompt_fingerprint
 from agents.models import Agent, Conversation, Message
 from agents.rows import flat_text, said
-from memory.core import render
+from agents.window import filling
 from memory.models import Passage
 from tools.spec import ToolSpec
 
 _COMPILED_AT = re.compile(r"^- System prompt last recompiled: .*$", re.MULTILINE)
-_RULES, _DIRECTORIES, _FACTS = "<tool_usage_rules>", "<directories>", "<memory_metadata>"
+
+UNUSED = ("memory_filesystem",)
+"""A part of the API's window that no agent here has."""
 
 
 class CoreMemory(ApiView):
@@ -45,7 +32,7 @@ class CoreMemory(ApiView):
 
 
 class Context(ApiView):
-    """Of the agent's own thread, or of `conversation_id`. Token counts are the server's estimates."""
+    """Of the agent's own thread, or of `conversation_id`: what fills it, in tokens as its provider counts them."""
 
     def get(self, request: Request, agent_id: str) -> HttpResponse:
         principal = self.principal(request)
@@ -89,49 +76,15 @@ def _stamped_as(text: str, older: str) -> str:
     return text[: found.start()] + stamps[-1] + text[found.end() :]
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """The parts of a compiled system prompt; a part that is not there is empty."""
-
-    instructions: str
-    memory: str
-    rules: str
-    directories: str
-    facts: str
-
-
-def prompt_parts(agent: Any, text: str) -> Prompt:
-    """The facts stand last, the directories and the rules before them: nothing in a block is taken for any of them."""
-    body, mark, facts = text.rpartition(_FACTS)
-    folders = ""
-    if agent.folder_rows and _DIRECTORIES in body:
-        body, _, folders = body.rpartition(_DIRECTORIES)
-    rules = body.rpartition(_RULES)[2] if agent.tool_rules and body.rstrip().endswith("</tool_usage_rules>") else ""
-    return Prompt(
-        instructions=agent.system,
-        memory=render(block_texts(agent.block_rows), style_for(agent.agent_type).line_numbers),
-        rules=f"{_RULES}{rules}".strip() if rules else "",
-        directories=f"{_DIRECTORIES}{folders}".strip() if folders else "",
-        facts=mark + facts,
-    )
-
-
 def overview(principal: Principal, place: Conversation) -> Shape:
-    agent = agent_with_belongings(place)
-    rows = sorted(Message.objects.filter(context_messages(place)), key=place_in_context)
-    told = [row for row in rows if row.seq != 1 and row.role != Message.Role.APPROVAL]
-    summary = next((row.content["summary"] for row in told if row.role == Message.Role.SUMMARY), None)
-    history = tuple(said(row.role, row.content, row.name) for row in told)
-    text = _current_prompt(agent, place, rows)
-    prompt = prompt_parts(agent, text)
-    tools = _tools(agent)
-    archived = owned(principal, Passage).filter(archive_id__in=agent.archive_ids).count()
-    handle = place.model or agent.model
-    counts = _counts(prompt, tools) | {"num_tokens_messages": sum(map(estimate_message, history))}
-    return counts | {
-        "context_window_size_max": place.context_window_limit or agent.context_window_limit or context_window(handle),
-        "context_window_size_current": sum(counts.values()),
-        "num_messages": len(rows),
+    window = filling(place)
+    prompt, summary = window.prompt, next((row for row in window.rows if row.role == Message.Role.SUMMARY), None)
+    counts = window.tokens | dict.fromkeys(UNUSED, 0)
+    archived = owned(principal, Passage).filter(archive_id__in=window.agent.archive_ids).count()
+    return {f"num_tokens_{name}": count for name, count in counts.items()} | {
+        "context_window_size_max": window.limit,
+        "context_window_size_current": window.total,
+        "num_messages": len(window.rows),
         "num_archival_memory": archived,
         "num_recall_memory": Message.objects.filter(conversation=place).count(),
         "external_memory_summary": prompt.facts or None,
@@ -140,39 +93,10 @@ def overview(principal: Principal, place: Conversation) -> Shape:
         "memory_filesystem": None,
         "tool_usage_rules": prompt.rules or None,
         "directories": prompt.directories or None,
-        "summary_memory": summary,
-        "functions_definitions": [_definition(tool) for tool in tools],
-        "messages": [_internal(row, text) for row in rows],
+        "summary_memory": summary.content["summary"] if summary else None,
+        "functions_definitions": [_definition(tool) for tool in window.tools],
+        "messages": [_internal(row, window.text) for row in window.rows],
     }
-
-
-def _counts(prompt: Prompt, tools: tuple[ToolSpec, ...]) -> dict[str, int]:
-    """Tokens of each part of the window, as they are told."""
-    return {
-        "num_tokens_system": estimate(prompt.instructions),
-        "num_tokens_core_memory": estimate(prompt.memory),
-        "num_tokens_external_memory_summary": estimate(prompt.facts),
-        "num_tokens_memory_filesystem": 0,
-        "num_tokens_tool_usage_rules": estimate(prompt.rules),
-        "num_tokens_directories": estimate(prompt.directories),
-        "num_tokens_summary_memory": 0,
-        "num_tokens_functions_definitions": sum(map(estimate_tool, tools)),
-    }
-
-
-def _current_prompt(agent: Any, place: Conversation, rows: list[Message]) -> str:
-    """The stored one, or what the next step would compile in its place."""
-    stored: Shape = next((row.content for row in rows if row.seq == 1), {})
-    if stored.get("inputs") == prompt_fingerprint(agent):
-        return str(stored["text"])
-    return compiled_prompt(agent, place, len(rows) - 1)
-
-
-def _tools(agent: Any) -> tuple[ToolSpec, ...]:
-    """The tools as the model is shown them, with the arguments that the agent's style adds."""
-    specs = tuple(spec for row in agent.tool_rows if (spec := tool_spec(row)))
-    style, rules = style_for(agent.agent_type), tuple(rule for rule in agent.tool_rules if rule["type"] not in ORDERING)
-    return build_request(StepState(agent.model, "", (), specs, style=style, rules=rules)).tools
 
 
 def _definition(tool: ToolSpec) -> Shape:

@@ -8,7 +8,7 @@ from django.db.models import Case, QuerySet, When
 from accounts.keys import Principal
 from agents.api.requests import checked_id
 from agents.errors import NotFound
-from agents.models import Agent, Approval, Conversation, Identity, Message, Run, Step
+from agents.models import Agent, Approval, Conversation, Identity, IdentityJob, Message, Run, Step
 from agents.turns import row_of
 from memory.models import Archive, Block, File, Folder, Passage
 from tools.models import McpServer, Tool
@@ -22,6 +22,7 @@ KINDS: dict[type, tuple[str, str]] = {
     File: ("file", "File"),
     Folder: ("source", "Folder"),
     Identity: ("identity", "Identity"),
+    IdentityJob: ("job", "Job"),
     McpServer: ("mcp_server", "MCP server"),
     Message: ("message", "Message"),
     Passage: ("passage", "Passage"),

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from accounts.sealing import unseal
 from agents.llm.registry import context_window
-from agents.loading import context_messages
+from agents.loading import context_messages, place_in_context
 from agents.loop.directories import path_of
 from agents.models import Agent, AgentFile, Approval, Conversation, Message, Run, Step
 from agents.wire import parts
@@ -606,8 +606,3 @@ def context_ids(conversations: Collection[Conversation]) -> dict[str, list[str]]
     for row in sorted(rows, key=place_in_context):
         found[row.conversation_id].append(row.id)
     return found
-
-
-def place_in_context(row: Message) -> tuple[bool, bool, int]:
-    """A sort key: the system message, the summary of what has left, then everything as it was said."""
-    return row.seq != 1, row.role != Message.Role.SUMMARY, row.seq

@@ -232,10 +232,12 @@ def _part(part: Part) -> Part:
 
 
 def _cached(messages: list[Part]) -> list[Part]:
-    """Marks the end of the conversation, so that the next call finds all of it in the cache."""
-    last = messages[-1]["content"][-1]
-    if last["type"] not in ("thinking", "redacted_thinking"):
-        last["cache_control"] = _CACHE
+    """Marks the end of the conversation, so that the next call finds all of it in the cache; and where the last call
+    ended, because a cache is looked for no more than twenty blocks back, and an answer may have brought more."""
+    for message in (messages[-1], *messages[-3:-2]):
+        last = message["content"][-1]
+        if last["type"] not in ("thinking", "redacted_thinking"):
+            last["cache_control"] = _CACHE
     return messages
 
 

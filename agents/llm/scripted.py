@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from agents.errors import LLMError
-from agents.llm import tokens
 from agents.llm.history import arguments_of, text_of
+from agents.loop import tokens
 from agents.loop.events import (
     CallDelta,
     CallStart,

@@ -1,6 +1,6 @@
 """What is said in a conversation, as plain values. Identity and order belong to storage."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from tools.spec import ToolCall, ToolReturn
@@ -40,6 +40,9 @@ class Message:
     nudge: bool = False
 
 
+MOST_TOKENS = 10**9  # of one kind: two of them together still fit a column
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one model call. `prompt` counts everything that went in, cached or not."""
@@ -53,6 +56,10 @@ class Usage:
     @property
     def total(self) -> int:
         return self.prompt + self.completion
+
+    def within_bounds(self) -> "Usage":
+        """As it can be stored: providers have said all kinds of numbers."""
+        return Usage(*(min(max(getattr(self, field.name), 0), MOST_TOKENS) for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class _Draft:
             reasoning=tuple(self.reasoning),
             calls=tuple(calls[:KEPT_CALLS]),
             finish=self.done.finish,
-            usage=self.done.usage,
+            usage=self.done.usage.within_bounds(),
         )
 
 

@@ -7,7 +7,7 @@ OWNER = "CREATE STATISTICS agents_message_owner (dependencies) ON organization_i
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agents", "0019_initial_messages"),
+        ("agents", "0018_identity_jobs"),
     ]
 
     operations = [

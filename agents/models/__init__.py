@@ -6,6 +6,7 @@ from agents.models.callback import Callback
 from agents.models.conversation import Conversation, Inbox
 from agents.models.history import EmbeddedHistory, MessageVector
 from agents.models.identity import AgentIdentity, BlockIdentity, Identity
+from agents.models.identity_job import ExportPiece, IdentityJob
 from agents.models.listing import ModelListing
 from agents.models.message import Message
 from agents.models.run import TERMINAL, Run, Step, ToolAttempt
@@ -24,7 +25,9 @@ __all__ = [
     "Callback",
     "Conversation",
     "EmbeddedHistory",
+    "ExportPiece",
     "Identity",
+    "IdentityJob",
     "Inbox",
     "Message",
     "MessageVector",

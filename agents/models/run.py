@@ -125,10 +125,14 @@ class Step(models.Model):
     epoch = models.BigIntegerField()
     claims = models.PositiveIntegerField(default=1, db_default=1)
     llm_failures = models.PositiveIntegerField(default=0, db_default=0)
+    overflows = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="answers that it is too long")
     model = SafeTextField(default="", db_default="")
     context_window = models.PositiveIntegerField(null=True)
     finish = models.CharField(max_length=16, null=True)
     prompt_tokens = models.PositiveIntegerField(default=0, db_default=0)
+    estimated_tokens = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="what was thought of the prompt before the provider counted it"
+    )
     completion_tokens = models.PositiveIntegerField(default=0, db_default=0)
     cached_tokens = models.PositiveIntegerField(default=0, db_default=0)
     cache_write_tokens = models.PositiveIntegerField(default=0, db_default=0)

@@ -10,9 +10,21 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.fields import new_id
-from accounts.models import Organization, User
+from accounts.models import Organization, Purge, Retention, User
 from agents.creation import create_agent
-from agents.models import Agent, Approval, Callback, Conversation, EmbeddedHistory, Message, Run, Step, ToolAttempt
+from agents.models import (
+    Agent,
+    Approval,
+    Callback,
+    Conversation,
+    EmbeddedHistory,
+    Identity,
+    IdentityJob,
+    Message,
+    Run,
+    Step,
+    ToolAttempt,
+)
 from agents.runs import Offer, accept
 from memory.files import Upload, keep, make_folder
 from memory.models import Archive, Passage
@@ -185,6 +197,13 @@ def _further_rows(organization: Organization, agent: Agent) -> None:
         url="https://mcp.example.org/sse",
         secrets=sealed({"auth_token": f"{organization.name}'s long secret"}, {}),
     )
+    identity = Identity.objects.create(
+        organization=organization, identifier_key=f"{organization.name}-1", name=f"{organization.name}'s guest"
+    )
+    agent.identities.add(identity)
+    IdentityJob.objects.create(organization=organization, identity_id=identity.id, kind="export", report={"agent": 1})
+    Retention.objects.create(organization=organization, runs_days=30)
+    Purge.objects.create(organization=organization, kind="runs", deleted={"run": 3, "step": 12})
     Worker.objects.get_or_create(name="worker-1", defaults={"host": "here", "pid": 7, "slots": 1000})
 
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.models import Organization
 from agents.creation import create_block
-from agents.models import Agent, AgentBlock, Conversation, Message
+from agents.models import Agent, AgentBlock, Conversation, Message, Step
 from memory.models import Block, BlockVersion
 from tests.admin.conftest import Tenant
 from tests.admin.pages import errors_of, shown_values
@@ -214,3 +214,11 @@ def test_a_way_back_that_is_refused(acme: Tenant, globex: Tenant, block: Block) 
     assert globex.client.post(change(block), {"_back_to": "1", "seen_version": "1"}).status_code == 404
     assert acme.client.post(change(block), {"_back_to": "x", "seen_version": "1"}).status_code == 404
     assert len(versions(block)) == 1
+
+
+def test_the_page_of_an_agent_shows_its_window(acme: Tenant) -> None:
+    Step.objects.filter(agent=acme.agent).update(prompt_tokens=200, cached_tokens=150)
+    page = acme.client.get(change(acme.agent)).content.decode()
+    assert "core memory</td>" in page
+    assert "messages are in context" in page
+    assert "75 % of the last" in page

@@ -15,10 +15,10 @@ from tests.admin.conftest import HOSTILE, Tenant, agent_of, asked, ended, say, t
 OURS = ("accounts", "memory", "tools", "agents", "workers")
 MODELS = {model._meta.label_lower for model in admin.site._registry if model._meta.app_label in OURS}
 EXPECTED = (
-    "accounts.organization accounts.user accounts.apikey memory.block memory.archive memory.passage "
-    "memory.missingvector memory.folder memory.file tools.tool tools.mcpserver agents.agent agents.approval "
-    "agents.callback agents.embeddedhistory agents.conversation agents.run agents.step agents.toolattempt "
-    "agents.message workers.worker"
+    "accounts.organization accounts.user accounts.apikey accounts.retention accounts.purge memory.block "
+    "memory.archive memory.passage memory.missingvector memory.folder memory.file tools.tool tools.mcpserver "
+    "agents.agent agents.approval agents.callback agents.embeddedhistory agents.identity agents.identityjob "
+    "agents.conversation agents.run agents.step agents.toolattempt agents.message workers.worker"
 )
 
 

@@ -6,8 +6,8 @@ import pytest
 from django.db import connection, transaction
 
 from agents.llm.registry import context_window
-from agents.llm.tokens import estimate
 from agents.loading import load_state
+from agents.loop.tokens import estimate
 from agents.models import Agent, Message
 from agents.retrieval import HEAD, TAIL, retrieval_faults, with_memories
 from agents.toolbox import default_archive

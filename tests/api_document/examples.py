@@ -61,6 +61,7 @@ BODIES: dict[str, Any] = {
     "mcp_servers.update": {"server_name": "changed", "config": CONFIG | {"custom_headers": {"X-A": "b"}}},
     "messages.search": {"query": "hello", "start_date": DATE},
     "passages.search": {"query": "rains", "tags": ["t"], "end_date": DATE},
+    "retention.update": {"runs_days": 3650},
     "runs.messages.stream": {"starting_after": 0},
     "steps.feedback.create": {"feedback": "positive", "tags": ["t"]},
     "tools.create": {"source_code": SOURCE.format(name="look"), "tags": ["t"], "metadata_": {"a": 1}},

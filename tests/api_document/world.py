@@ -21,6 +21,7 @@ class World:
         self.ids["agent_id"] = self.agent()
         for name in ("block", "tool", "archive", "identity", "conversation", "mcp_server", "approval"):
             self.ids[f"{name}_id"] = self.new(name)
+        self.ids["job_id"] = self.job()
         self.ids["folder_id"] = self.new("folder")
         client.agents.folders.attach(self.ids["folder_id"], agent_id=self.ids["agent_id"])
         self.ids["file_id"] = self.new("file")
@@ -58,6 +59,14 @@ class World:
         run = self.server.send(agent, turn(call("set_lamp", folder="x"), "!say Done."))
         self.server.await_end(run)
         return str(self.server.sql("SELECT id FROM agents_approval WHERE asked_by_id = %s", run)[0][0])
+
+    def job(self) -> str:
+        """An export of the identity, when it is done."""
+        path = f"/v1/identities/{self.ids['identity_id']}"
+        job = self.told("POST", f"{path}/export")
+        ended = "the export is completed"
+        wait_until(lambda: self.told("GET", f"{path}/jobs/{job['id']}")["status"] == "completed", what=ended)
+        return str(job["id"])
 
     def new(self, name: str) -> str:
         """The id of another one."""
@@ -98,9 +107,9 @@ class World:
         return response.json()
 
     def ids_for(self, method: str, path: str) -> dict[str, str]:
-        """Ids for the variables of a path; what a DELETE or an answer names last is a thing made for it."""
+        """Ids for the variables of a path; what a DELETE, an answer or an erasure names last is a thing made for it."""
         ids = {name: self.ids[name] for name in variables(path)}
-        if method == "DELETE" or (method == "POST" and path.endswith("{approval_id}")):
+        if method == "DELETE" or (method == "POST" and path.endswith(("{approval_id}", "/erase"))):
             last = variables(path)[-1]
             ids[last] = self.new(last.removesuffix("_id"))
         return ids

@@ -11,6 +11,7 @@ from typing import Any
 from tests.fakellm.answers import Answer, Asked, Scripts, answer_to, asked
 from tests.fakellm.embeddings import EmbeddingScripts, embedding_body
 from tests.fakellm.formats import JSON, anthropic_body, anthropic_events, openai_body, openai_events
+from tests.fakellm.windows import within
 
 MODELS = ("fake-1", "fake-2")
 _KEPT = 1_000
@@ -130,7 +131,7 @@ class Connection(asyncio.Protocol):
         request = asked(body)
         record = _record(path, headers, body, request, self._transport.get_extra_info("peername")[1])
         with self._state.in_flight(record):
-            answer = answer_to(request, self._state.scripts)
+            answer = within(body, answer_to(request, self._state.scripts), path, request.conversation)
             if answer.latency:
                 await asyncio.sleep(answer.latency)
             if answer.hang:

@@ -2,9 +2,9 @@
 SET statement_timeout = 0;
 INSERT INTO agents_agent (id, organization_id, name, agent_type, system, model, model_settings, tool_rules, tags,
        timezone, message_buffer_autoclear, max_files_open, per_file_view_window_char_limit, labels_of_origin,
-       sealed_secrets, created_at, updated_at)
+       sealed_secrets, initial_messages, created_at, updated_at)
 SELECT 'agent-' || gen_random_uuid(), %(organization)s, 'agent ' || n, 'letta_v1_agent', '', 'demo/scripted', '{}', '[]',
-       ARRAY['tag ' || n / 10], 'UTC', false, 5, 1000, '{}', '', moment, moment
+       ARRAY['tag ' || n / 10], 'UTC', false, 5, 1000, '{}', '', '[]', moment, moment
   FROM (SELECT n, now() - (100000 - n) * interval '1 minute' AS moment FROM generate_series(1, 99999) AS n) AS made;
 INSERT INTO agents_conversation (id, organization_id, agent_id, is_default, created_at, updated_at, epoch, owner,
        next_seq, context_from)

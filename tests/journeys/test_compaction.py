@@ -68,7 +68,14 @@ def test_nothing_to_compact(server: Server) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"mode": "whatever"}, {"sliding_window_percentage": 2}, {"clip_chars": 0}, {"prompt": 7}],
+    [
+        {"mode": "whatever"},
+        {"sliding_window_percentage": 2},
+        {"clip_chars": 0},
+        {"prompt": 7},
+        {"prompt_acknowledgement": "yes"},
+        {"model_settings": "hot"},
+    ],
 )
 def test_settings_are_checked(server: Server, settings: Any) -> None:
     client, agent = server.client(), server.agent()

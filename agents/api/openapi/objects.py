@@ -391,6 +391,25 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
         "What was found.",
         {"results": "[AgentPassageResult]", "count": "int", "words_only": "bool - the query's vector could not be had"},
     ),
+    "Retention": (
+        "After how many days an organization's rows are deleted; null: never.",
+        {
+            "runs_days": "int? - since runs have ended, with their steps and attempts; what was said stays",
+            "messages_days": "int? - since messages were said that are not in context any more",
+            "block_versions_days": "int? - since versions of blocks were made that are not the newest",
+        },
+    ),
+    "Purge": (
+        "A pass over the rows of one kind, and how many it has deleted.",
+        {
+            "id": "purge-id",
+            "kind": "'runs' | 'messages' | 'block_versions'",
+            "before": "time? - what is older",
+            "deleted": "object - how many rows, by kind",
+            "began_at": "time",
+            "ended_at": "time? - null while it is under way",
+        },
+    ),
     "Identity": (
         "Whom agents and blocks belong to, outside of this server.",
         {
@@ -403,6 +422,32 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "block_ids": "[block-id]",
             "organization_id": "org-id",
             "properties": "[IdentityProperty]",
+        },
+    ),
+    "IdentityJob": (
+        "An export or an erasure of all that belongs to an identity.",
+        {
+            "id": "job-id",
+            "identity_id": "identity-id",
+            "kind": "'export' | 'erase'",
+            "status": "'queued' | 'running' | 'completed' | 'failed' | 'expired'",
+            "stage": "text? - what is being done",
+            "report": "object - how many rows of each kind were exported or deleted, and how many were kept",
+            "error": "text?",
+            "created_by_id": "text?",
+            "created_at": "time",
+            "started_at": "time?",
+            "completed_at": "time?",
+            "expires_at": "time? - until when an archive can be fetched",
+        },
+    ),
+    "ExportPiece": (
+        "A piece of an archive.",
+        {
+            "piece": "int",
+            "pieces": "int - how many there are",
+            "rows": "[object] - `kind` (identity, agent, block, conversation, message, run, archive, passage) and "
+            "`data`, the columns; with a run its `steps` and `attempts`, with a block its `versions`",
         },
     ),
     "IdentityProperty": (

@@ -20,6 +20,7 @@ from agents.api.openapi.errors import JSON
 from agents.api.openapi.notation import Fields
 from agents.api.passages import PassageSearchFields
 from agents.api.recall import MessageSearchFields
+from agents.api.retention import RetentionFields
 from agents.api.serializers import AgentFields, BlockFields, NewAgent
 from agents.api.steps import FeedbackFields
 from agents.api.tool_sources import ToolChange, ToolFields
@@ -74,6 +75,7 @@ TAGS = {
     "folders": "Folders of files, for agents to read.",
     "folders.files": "Files: uploaded, read by a worker, found by their passages.",
     "identities": "Users and organizations outside of this server.",
+    "retention": "How long rows are kept, and what was deleted because it was older.",
     "runs": "What became of a request, while it is under way and afterwards.",
     "approvals": "Tool calls that wait for a person's consent, or for the client that runs them.",
     "steps": "Each call of a model: what it cost, said and did.",
@@ -644,6 +646,20 @@ _OPERATIONS: dict[str, Operation] = {
         body_is_needed=False,
         description="In one archive, in one agent's archives, or in all.",
     ),
+    # Retention
+    "GET retention": Operation("retention.retrieve", "Tell how long rows are kept", "Retention"),
+    "PATCH retention": Operation(
+        "retention.update",
+        "Say how long rows are kept",
+        "Retention",
+        body=RetentionFields,
+        body_is_needed=False,
+        description="A worker begins within seconds, and looks again every hour. Nothing that is deleted comes back. "
+        "Runs that have not ended, calls that wait, messages in context and the newest version of a block stay.",
+    ),
+    "GET retention/purges": Operation(
+        "retention.purges.list", "List what was deleted for its age", "[Purge]", query=_PAGE
+    ),
     # Folders and files
     "GET folders": Operation("folders.list", "List folders", "[Folder]", query={**_PAGE, "name?": "text"}),
     "POST folders": Operation(
@@ -725,6 +741,35 @@ _OPERATIONS: dict[str, Operation] = {
     ),
     "GET identities/{identity_id}/blocks": Operation(
         "identities.blocks.list", "List an identity's blocks", "[Block]", query=_PAGE
+    ),
+    "POST identities/{identity_id}/export": Operation(
+        "identities.export",
+        "Export an identity's data",
+        "IdentityJob",
+        errors=(409,),
+        description="Its agents with their blocks, conversations, messages, runs, archives and passages. A worker does "
+        "it; the job tells how far it has come, and its archive can be fetched for seven days.",
+    ),
+    "POST identities/{identity_id}/erase": Operation(
+        "identities.erase",
+        "Delete an identity's data",
+        "IdentityJob",
+        errors=(409,),
+        description="The identity, and all that belongs to it alone: agents with all they have, archives, blocks, and "
+        "earlier exports. What another identity or agent holds stays. It cannot be undone. A worker does it.",
+    ),
+    "GET identities/{identity_id}/jobs": Operation(
+        "identities.jobs.list", "List an identity's exports and erasures", "[IdentityJob]", query=_PAGE
+    ),
+    "GET identities/{identity_id}/jobs/{job_id}": Operation(
+        "identities.jobs.retrieve", "Look at an export or an erasure", "IdentityJob"
+    ),
+    "GET identities/{identity_id}/jobs/{job_id}/archive": Operation(
+        "identities.jobs.archive",
+        "Fetch a piece of an export",
+        "ExportPiece",
+        query={"piece?": "int - from 1 on"},
+        description="When the job is completed. `./perdure identities export` puts the pieces into one file.",
     ),
     # Runs and steps
     "GET runs": Operation(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from agents.models import Message
+from agents.errors import LLMError
+from agents.models import Message, Step
 from tests.agents import given
 from tests.agents.loop.doubles import calls, says
 
@@ -65,6 +66,26 @@ def test_the_tokens_add_up(acme, agent):
         "functions_definitions",
         "messages",
     }
+
+
+def test_a_summary_is_told_apart_from_the_messages(acme, agent):
+    acme.post(f"agents/{agent}/messages/async", {"input": "More!"})
+    row = given.Agent.objects.get()
+    given.advance(row, LLMError("context_overflow", "Too long."), says("They greeted."), says("Yes."))
+    window = acme.get(f"agents/{agent}/context")
+    parts = {name: count for name, count in window.items() if name.startswith("num_tokens_")}
+    assert window["summary_memory"] == "They greeted."
+    assert parts["num_tokens_summary_memory"] > 10
+    assert sum(parts.values()) == window["context_window_size_current"]
+
+
+def test_what_the_provider_has_counted_is_the_measure(acme, agent):
+    before = acme.get(f"agents/{agent}/context")["context_window_size_current"]
+    estimated = Step.objects.get().estimated_tokens
+    Step.objects.update(prompt_tokens=2 * estimated)
+    assert acme.get(f"agents/{agent}/context")["context_window_size_current"] == pytest.approx(before + estimated, 0.1)
+    Step.objects.update(prompt_tokens=100 * estimated)  # which cannot be
+    assert acme.get(f"agents/{agent}/context")["context_window_size_current"] == before
 
 
 def test_a_window_shows_what_the_next_step_would_send(acme, agent):

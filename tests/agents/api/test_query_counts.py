@@ -11,7 +11,7 @@ from memory import files
 from tests.agents import given
 from tests.agents.api.conftest import Caller
 from tests.agents.api.queries import asked
-from tests.agents.api.test_views import METHODS
+from tests.agents.api.test_views import METHODS, exported
 from tests.agents.loop.doubles import calls, says
 from tools.models import McpServer, Tool
 
@@ -51,6 +51,11 @@ COUNTS = {
     "identities/{identity}": 2,
     "identities/{identity}/agents": 6,
     "identities/{identity}/blocks": 2,
+    "identities/{identity}/jobs": 1,
+    "identities/{identity}/jobs/{job}": 1,
+    "identities/{identity}/jobs/{job}/archive": 2,
+    "retention": 1,
+    "retention/purges": 1,
     "tools": 2,
     "tools/{tool}": 1,
     "conversations": 2,
@@ -188,6 +193,7 @@ def filled(acme: Caller, monkeypatch: pytest.MonkeyPatch) -> Filled:
             "block": agent["blocks"][0]["id"],
             "tool": agent["tools"][0]["id"],
             "identity": identity,
+            "job": exported(acme, identity),
             "conversation": conversation,
             "run": run,
             "step": acme.get(f"runs/{run}/steps")[0]["id"],

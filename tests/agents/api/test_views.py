@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from agents.api import urls
+from agents.identity_jobs import advance_job
 from tests.agents import given
 from tests.agents.loop.doubles import says
 from tools.models import McpServer, Tool
@@ -66,6 +67,13 @@ METHODS = {
     "identities/{identity}/properties": ("PUT",),
     "identities/{identity}/agents": ("GET",),
     "identities/{identity}/blocks": ("GET",),
+    "identities/{identity}/export": ("POST",),
+    "identities/{identity}/erase": ("POST",),
+    "identities/{identity}/jobs": ("GET",),
+    "identities/{identity}/jobs/{job}": ("GET",),
+    "identities/{identity}/jobs/{job}/archive": ("GET",),
+    "retention": ("GET", "PATCH"),
+    "retention/purges": ("GET",),
     "agents/{agent}/identities/attach/{identity}": ("PATCH",),
     "agents/{agent}/identities/detach/{identity}": ("PATCH",),
     "tools": ("GET", "POST", "PUT"),
@@ -112,6 +120,7 @@ METHODS = {
     "models/embedding": ("GET",),
     "tags": ("GET",),
 }
+IDENTITY = {"identifier_key": "k", "name": "Ann", "identity_type": "user"}
 NOT_SERVED = (
     "agents/import",
     "agents/{agent}/export",
@@ -170,8 +179,16 @@ def ids(acme):
         "message": acme.get("messages/")[0]["id"],
         "passage": (passage := acme.post(f"agents/{agent['id']}/archival-memory", {"text": "filed"})[0])["id"],
         "archive": passage["archive_id"],
-        "identity": acme.post("identities/", {"identifier_key": "k", "name": "Ann", "identity_type": "user"})["id"],
+        "identity": (identity := acme.post("identities/", IDENTITY)["id"]),
+        "job": exported(acme, identity),
     }
+
+
+def exported(caller, identity):
+    job = caller.post(f"identities/{identity}/export")["id"]
+    while advance_job():
+        pass
+    return job
 
 
 def test_every_path_is_in_the_table():
@@ -210,6 +227,7 @@ def test_without_a_key_nothing_is_told_but_where_it_is(transactional_db, method,
     kinds = {name: f"{name}-{nothing}" for name in KINDS}
     client = Client(raise_request_exception=False)
     kinds |= {"conversation": f"conv-{nothing}", "mcp_tool": f"tool-{nothing}", "folder": f"source-{nothing}"}
+    kinds["job"] = f"job-{nothing}"
     response = client.generic(method, f"/v1/{path.format(**kinds)}", b"{}", "application/json")
     assert response.status_code == 401, response.content
     assert ".perdure/api-key" in response.json()["detail"]

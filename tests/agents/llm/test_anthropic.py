@@ -36,7 +36,7 @@ def test_cache_breakpoints(anthropic: Front) -> None:
     assert sent["system"] == [{"type": "text", "text": "Be brief.", "cache_control": CACHE}]
     assert ["cache_control" in tool for tool in sent["tools"]] == [False, True]
     marked = [block.get("cache_control") for message in sent["messages"] for block in message["content"]]
-    assert marked == [None, None, None, CACHE]
+    assert marked == [CACHE, None, None, CACHE]  # where the last call ended, and where this one does
 
 
 def test_the_user_speaks_first_and_nothing_empty_is_sent(anthropic: Front) -> None:

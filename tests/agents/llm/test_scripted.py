@@ -7,10 +7,10 @@ import pytest
 
 from agents.errors import Cancelled
 from agents.llm.scripted import ScriptedLLM
-from agents.llm.tokens import estimate, estimate_request
 from agents.loop.events import LLMEvent, TextDelta
 from agents.loop.messages import Message
 from agents.loop.ports import Abort, LLMRequest
+from agents.loop.tokens import estimate, estimate_request
 from tests.agents.llm.conftest import calls, done, text, thought
 from tools.spec import ToolCall, ToolReturn, ToolSpec
 

@@ -1,0 +1,112 @@
+"""The admin of identities: what belongs to them, exported and erased; and the jobs that do it."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.admin import OfOrganization, ReadOnly, counted, person
+from agents.admin.display import block_of, link, list_link, pretty, when
+from agents.errors import ClientError
+from agents.hints import want_upkeep
+from agents.identity_jobs import start
+from agents.models import Identity, IdentityJob
+
+SURE = "erase"
+
+
+class SureForm(ActionForm):
+    sure = forms.CharField(required=False, label="To erase", help_text=f"Write the word {SURE}.")
+
+
+@admin.register(Identity)
+class IdentityAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
+    list_display = ("name", "identifier_key", "identity_type", "organization", "agents_held", "created_at")
+    list_filter = ("identity_type", "organization")
+    list_select_related = ("organization",)
+    search_fields = ("name", "identifier_key", "id__exact")
+    ordering = ("-created_at",)
+    action_form = SureForm
+    actions = ("export_data", "erase_data")
+    fields = (
+        ("name", "identity_type"),
+        ("identifier_key", "project_id"),
+        "known",
+        "jobs",
+        ("organization", "id"),
+        ("created_at", "updated_at"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Identity]:
+        return super().get_queryset(request).annotate(held=Count("agents"))
+
+    @admin.display(description="agents", ordering="held")
+    def agents_held(self, identity: Any) -> int:
+        return identity.held
+
+    @admin.display(description="properties")
+    def known(self, identity: Identity) -> SafeString:
+        return block_of(pretty(identity.properties))
+
+    @admin.display(description="exports and erasures")
+    def jobs(self, identity: Identity) -> SafeString:
+        return list_link("identityjob", "Its jobs", identity_id__exact=identity.id)
+
+    @admin.action(description="Export all data of selected identities", permissions=["operate"])
+    def export_data(self, request: HttpRequest, rows: QuerySet[Identity]) -> None:
+        self._start(request, rows, IdentityJob.Kind.EXPORT)
+
+    @admin.action(description="Erase all data of selected identities for ever", permissions=["operate"])
+    def erase_data(self, request: HttpRequest, rows: QuerySet[Identity]) -> None:
+        if request.POST.get("sure", "").strip() != SURE:
+            self.message_user(request, f"Nothing is erased: write the word {SURE} beside the action.", messages.WARNING)
+            return
+        self._start(request, rows, IdentityJob.Kind.ERASE)
+
+    def _start(self, request: HttpRequest, rows: QuerySet[Identity], kind: IdentityJob.Kind) -> None:
+        for identity in rows:
+            try:
+                job = start(identity, kind, person(request).pk)
+            except ClientError as error:
+                self.message_user(request, f"{identity}: {error}", messages.WARNING)
+                continue
+            self.message_user(request, format_html("{}: {}", identity, link("identityjob", job.id, str(job))))
+        want_upkeep()
+
+
+@admin.register(IdentityJob)
+class IdentityJobAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
+    list_display = ("kind", "identity_id", "state", "stage", "told", "organization", "created", "completed_at")
+    list_filter = ("kind", "status", "created_at", "organization")
+    list_select_related = ("organization",)
+    search_fields = ("id__exact", "identity_id__exact")
+    search_help_text = "Id of a job or an identity"
+    ordering = ("-created_at",)
+    fields = (
+        ("kind", "state", "stage"),
+        ("identity_id", "created_by_id"),
+        "told",
+        "error",
+        ("created_at", "started_at", "completed_at", "expires_at"),
+        ("organization", "id", "failures", "not_before"),
+    )
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        return lookup == "identity_id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description="status", ordering="status")
+    def state(self, job: IdentityJob) -> SafeString:
+        return format_html('<span class="state {}">{}</span>', job.status, job.status)
+
+    @admin.display(description="report")
+    def told(self, job: IdentityJob) -> str:
+        return counted(job.report)
+
+    @admin.display(description="created at", ordering="created_at")
+    def created(self, job: IdentityJob) -> SafeString | str:
+        return when(job.created_at)

@@ -1,0 +1,130 @@
+"""All that belongs to an identity and to nobody else is deleted: agent by agent, a few rows at a time."""
+
+from collections.abc import Callable
+
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from agents.belongings import agents_of, archives_of, blocks_of
+from agents.models import (
+    TERMINAL,
+    Agent,
+    AgentArchive,
+    AgentBlock,
+    AgentIdentity,
+    BlockIdentity,
+    ExportPiece,
+    Identity,
+    IdentityJob,
+    Message,
+    Run,
+)
+from agents.retention import BATCH, RUNS_AT_ONCE, Counts, deleted
+from memory.models import Archive, Block, Passage
+
+
+def erase_some(job: IdentityJob) -> bool:
+    """One batch more; whether there may be another. Inside the transaction that has locked the job."""
+    names = list(_STAGES)
+    job.stage = job.stage or names[0]
+    if _STAGES[job.stage](job):
+        return True
+    later = names[names.index(job.stage) + 1 :]
+    if later:
+        job.stage = later[0]
+    return bool(later)
+
+
+def _count(job: IdentityJob, counts: Counts) -> None:
+    job.report |= {name: job.report.get(name, 0) + count for name, count in counts.items()}
+
+
+def _begin(job: IdentityJob) -> bool:
+    """Note what is to go, while it still can be told whose it is; and have what is under way cancelled."""
+    mine = list(agents_of(job.identity_id))
+    others = AgentIdentity.objects.filter(agent_id__in=mine).exclude(identity_id=job.identity_id)
+    shared = set(others.values_list("agent_id", flat=True))
+    agents = [agent for agent in mine if agent not in shared]
+    job.position = {
+        "agents": agents,
+        "archives": archives_of(agents),
+        "blocks": blocks_of(job.identity_id, agents),
+    }
+    if shared:
+        job.report["agents_kept"] = len(shared)
+    open_runs = Run.objects.filter(agent_id__in=agents).exclude(status__in=TERMINAL)
+    open_runs.filter(cancel_requested_at=None).update(cancel_requested_at=timezone.now())
+    return False
+
+
+def _agents(job: IdentityJob) -> bool:
+    """Messages and runs first: an agent may have more of them than one transaction should delete."""
+    if not job.position["agents"]:
+        return False
+    agent_id = job.position["agents"][0]
+    for model, most in ((Message, BATCH), (Run, RUNS_AT_ONCE)):
+        ids = list(model.objects.filter(agent_id=agent_id).order_by("created_at").values_list("id", flat=True)[:most])
+        if ids:
+            _count(job, deleted(model.objects.filter(id__in=ids)))
+            return True
+    _count(job, deleted(Agent.objects.filter(id=agent_id, organization_id=job.organization_id)))
+    job.position = job.position | {"agents": job.position["agents"][1:]}
+    return True
+
+
+def _archives(job: IdentityJob) -> bool:
+    if not job.position["archives"]:
+        return False
+    archive_id = job.position["archives"][0]
+    if AgentArchive.objects.filter(archive_id=archive_id).exists():
+        _count(job, {"archives_kept": 1})
+    else:
+        passages = Passage.objects.filter(archive_id=archive_id).order_by("created_at", "id")
+        if ids := list(passages.values_list("id", flat=True)[:BATCH]):
+            _count(job, deleted(Passage.objects.filter(id__in=ids)))
+            return True
+        _count(job, deleted(Archive.objects.filter(id=archive_id, organization_id=job.organization_id)))
+    job.position = job.position | {"archives": job.position["archives"][1:]}
+    return True
+
+
+def _blocks(job: IdentityJob) -> bool:
+    """What another agent or identity holds is theirs, too."""
+    now, later = job.position["blocks"][:BATCH], job.position["blocks"][BATCH:]
+    if not now:
+        return False
+    held = AgentBlock.objects.filter(block=OuterRef("pk"))
+    others = BlockIdentity.objects.filter(block=OuterRef("pk")).exclude(identity_id=job.identity_id)
+    there = Block.objects.filter(id__in=now, organization_id=job.organization_id)
+    free = list(there.exclude(Exists(held)).exclude(Exists(others)).values_list("id", flat=True))
+    if kept := there.exclude(id__in=free).count():
+        _count(job, {"blocks_kept": kept})
+    _count(job, deleted(Block.objects.filter(id__in=free)))
+    job.position = job.position | {"blocks": later}
+    return True
+
+
+def _exports(job: IdentityJob) -> bool:
+    pieces = ExportPiece.objects.filter(job__identity_id=job.identity_id, job__organization_id=job.organization_id)
+    if ids := list(pieces.values_list("id", flat=True)[:20]):
+        _count(job, deleted(ExportPiece.objects.filter(id__in=ids)))
+        return True
+    exports = IdentityJob.objects.filter(identity_id=job.identity_id, organization_id=job.organization_id)
+    exports.filter(kind=IdentityJob.Kind.EXPORT).update(status=IdentityJob.Status.EXPIRED)
+    return False
+
+
+def _identity(job: IdentityJob) -> bool:
+    _count(job, deleted(Identity.objects.filter(id=job.identity_id, organization_id=job.organization_id)))
+    job.position = {}
+    return False
+
+
+_STAGES: dict[str, Callable[[IdentityJob], bool]] = {
+    "begin": _begin,
+    "agents": _agents,
+    "archives": _archives,
+    "blocks": _blocks,
+    "exports": _exports,
+    "identity": _identity,
+}
