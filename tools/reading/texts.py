@@ -15,7 +15,7 @@ LONGEST = 5_000_000
 
 _LARGEST_XML = 50_000_000  # bytes, unpacked
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_NO_TEXT = "There is no text in it."
+_NO_TEXT = "There is no text in it. Upload one that has some."
 _SCANNED = (
     "There is no text in this PDF: its pages are pictures, as a scanner makes them. Have their text recognised (OCR) "
     "first, and upload the result."
@@ -63,7 +63,7 @@ def _pdf(data: bytes) -> str:
             raise Problem("This PDF is locked with a password. Save it without one, and upload that.")
         pages = [page.extract_text() for page in reader.pages]
     except PyPdfError as error:
-        raise Problem(f"This PDF is damaged: {error}") from None
+        raise Problem(f"This PDF is damaged ({error}). Save it anew, and upload the result.") from None
     if not any(page.strip() for page in pages):
         raise Problem(_SCANNED)
     return "\n\n".join(f"[page {number} of {len(pages)}]\n{page.strip()}" for number, page in enumerate(pages, 1))
@@ -74,7 +74,7 @@ def _docx(data: bytes) -> str:
         with zipfile.ZipFile(BytesIO(data)) as archive, archive.open("word/document.xml") as packed:
             xml = packed.read(_LARGEST_XML + 1)
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise Problem(f"This is no docx document, or it is damaged: {error}") from None
+        raise Problem(f"This is no docx document, or it is damaged ({error}). Save it anew with Word.") from None
     if len(xml) > _LARGEST_XML:
         raise Problem(f"Unpacked, this document has more than {_LARGEST_XML:,} bytes. Split it up.")
     if b"<!DOCTYPE" in xml:
@@ -82,7 +82,7 @@ def _docx(data: bytes) -> str:
     try:
         root = ElementTree.fromstring(xml)
     except ElementTree.ParseError as error:
-        raise Problem(f"This document is damaged: {error}") from None
+        raise Problem(f"This document is damaged ({error}). Save it anew with Word.") from None
     return "\n\n".join(_blocks(root))
 
 

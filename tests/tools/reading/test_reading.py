@@ -171,7 +171,7 @@ def test_text_of_other_encodings():
 
 @pytest.mark.parametrize("data", [b"", b" \n\t\n"])
 def test_nothing_is_no_text(data):
-    assert problem("text", data) == "There is no text in it."
+    assert problem("text", data) == "There is no text in it. Upload one that has some."
 
 
 def test_a_text_has_a_longest_length():
