@@ -166,7 +166,7 @@ class Files:
         last = min(lines, wanted.offset + wanted.length) if wanted.length else lines
         text, last = self._cut(row.file_id, first, last)
         row.is_open, row.first_line, row.last_line, row.wanted_lines = True, first, last, wanted.length
-        row.window, row.opened_at, row.accessed_at = text, timezone.now(), timezone.now()
+        row.window, row.accessed_at = text, timezone.now()
         row.save()
 
     def _cut(self, file_id: str, first: int, last: int) -> tuple[str, int]:
@@ -187,7 +187,6 @@ class Files:
         closed = []
         for row in rows:
             row.is_open, row.first_line, row.last_line, row.wanted_lines, row.window = False, None, None, None, None
-            row.opened_at = None
             row.save()
             closed.append(_path(row))
         return closed

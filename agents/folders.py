@@ -7,19 +7,21 @@ from django.db import connection, transaction
 from agents.creation import attach_tools
 from agents.models import Agent, AgentFile, AgentFolder, AgentTool
 from memory import files
-from memory.models import Folder
+from memory.models import File, Folder
 from tools import catalog
 
 FILE_TOOLS = ("open_files", "grep_files", "semantic_search_files")
 
-# Those of one folder that lack their row, for every agent that has the folder.
+# The rows of an agent for all files of folders, and those of all agents for one file.
 _SHOW = """
 INSERT INTO agents_agentfile (id, agent_id, file_id, is_open, created_at)
 SELECT 'file_agent-' || gen_random_uuid(), held.agent_id, file.id, FALSE, file.created_at
   FROM agents_agentfolder AS held JOIN memory_file AS file ON file.folder_id = held.folder_id
- WHERE held.folder_id = %s
+ WHERE {which}
     ON CONFLICT (agent_id, file_id) DO NOTHING
 """
+_TO_AGENT = _SHOW.format(which="held.agent_id = %s AND held.folder_id = ANY(%s)")
+_FILE = _SHOW.format(which="file.id = %s")
 
 
 @transaction.atomic
@@ -30,17 +32,17 @@ def attach(agent: Agent, folders: Sequence[Folder]) -> None:
         files.hold(folder)
     rows = [AgentFolder(agent=agent, folder=folder) for folder in folders]
     AgentFolder.objects.bulk_create(rows, ignore_conflicts=True)
-    for folder in folders:
-        show(folder)
+    with connection.cursor() as cursor:
+        cursor.execute(_TO_AGENT, [agent.id, [folder.id for folder in folders]])
     has = set(agent.tools.filter(name__in=FILE_TOOLS).values_list("name", flat=True))
     missing = [name for name in FILE_TOOLS if name not in has]
     attach_tools(agent, catalog.named(agent.organization_id, missing))
 
 
-def show(folder: Folder) -> None:
-    """Its files to all agents that have it. The folder is held meanwhile: memory/files.py."""
+def show(file: File) -> None:
+    """To all agents that have its folder, which is held meanwhile: memory/files.py."""
     with connection.cursor() as cursor:
-        cursor.execute(_SHOW, [folder.id])
+        cursor.execute(_FILE, [file.id])
 
 
 @transaction.atomic

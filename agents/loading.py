@@ -34,7 +34,7 @@ from tools.spec import ToolCall, ToolReturn, ToolSpec
 DEFAULT_THINKING = 4_096
 """Tokens for thoughts, where a client asks for them and does not say how many."""
 FILES_LISTED = 100
-"""Of each folder, in the system prompt; the open ones first."""
+"""Of each folder, in the system prompt, beside those that are open."""
 
 OVERFLOW = "context_overflow"
 
@@ -70,14 +70,17 @@ SELECT {columns},
        (SELECT min(seq) FROM agents_message WHERE conversation_id = %s AND seq > 1) AS oldest_seq,
        (SELECT jsonb_agg(jsonb_build_object(
                     'name', folder.name, 'description', folder.description, 'instructions', folder.instructions,
-                    'count', (SELECT count(*) FROM memory_file WHERE folder_id = folder.id AND lines IS NOT NULL),
-                    'files', (SELECT jsonb_agg(to_jsonb(listed) ORDER BY listed.name) FROM (
-                                     SELECT file.name, file.lines, seen.id, seen.is_open, seen.first_line,
-                                            seen.last_line, seen.opened_at, octet_length(seen.window) AS bytes
-                                       FROM agents_agentfile AS seen JOIN memory_file AS file ON file.id = seen.file_id
-                                      WHERE seen.agent_id = agent.id AND file.folder_id = folder.id
-                                        AND file.lines IS NOT NULL
-                                      ORDER BY seen.is_open DESC, file.name LIMIT %s) AS listed))
+                    'files', (SELECT jsonb_agg(jsonb_build_array(listed.name, listed.lines) ORDER BY listed.name)
+                                FROM (SELECT name, lines FROM memory_file
+                                       WHERE folder_id = folder.id AND lines IS NOT NULL
+                                       ORDER BY name LIMIT %s) AS listed),
+                    'open', (SELECT jsonb_agg(jsonb_build_object(
+                                        'name', file.name, 'lines', file.lines, 'id', seen.id,
+                                        'first', seen.first_line, 'last', seen.last_line,
+                                        'bytes', octet_length(seen.window))
+                                        ORDER BY file.name)
+                               FROM agents_agentfile AS seen JOIN memory_file AS file ON file.id = seen.file_id
+                              WHERE seen.agent_id = agent.id AND seen.is_open AND file.folder_id = folder.id))
                     ORDER BY attached.id)
           FROM agents_agentfolder AS attached JOIN memory_folder AS folder ON folder.id = attached.folder_id
          WHERE attached.agent_id = agent.id) AS folder_rows
@@ -247,7 +250,7 @@ def agent_with_belongings(place: Conversation) -> Any:
     the order of attaching; `counted`, what the provider has said of the conversation's last call; and `oldest_seq`, the
     first message that is still stored. Blocks that the conversation has of its own stand in the place of the agent's.
     """
-    given = [json.dumps(place.isolated_blocks), place.id, place.id, FILES_LISTED, place.agent_id]
+    given = [json.dumps(place.isolated_blocks), place.id, place.id, FILES_LISTED + 1, place.agent_id]
     found = row_of(Agent, _WITH_BELONGINGS, given)
     if found is None:
         raise Agent.DoesNotExist(place.agent_id)
@@ -273,24 +276,25 @@ def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> 
 
 def directories(agent: Any) -> str:
     """The part of the prompt that shows the agent's folders and the files that are open; empty without folders."""
-    open_ids = [file["id"] for folder in agent.folder_rows for file in folder["files"] or () if file["is_open"]]
+    open_ids = [file["id"] for folder in agent.folder_rows for file in folder["open"] or ()]
     windows = dict(AgentFile.objects.filter(id__in=open_ids).values_list("id", "window")) if open_ids else {}
     shown = [_directory(folder, windows) for folder in agent.folder_rows]
     return render_directories(shown, Room(agent.max_files_open, agent.per_file_view_window_char_limit))
 
 
 def _directory(folder: dict[str, Any], windows: dict[str, str | None]) -> Directory:
-    files = [
-        FileLine(
-            file["name"],
-            file["lines"],
-            FileWindow(file["first_line"], file["last_line"], windows.get(file["id"]) or "")
-            if file["is_open"]
-            else None,
-        )
-        for file in folder["files"] or ()
-    ]
-    return Directory(folder["name"], folder["description"] or "", folder["instructions"] or "", files, folder["count"])
+    listed = folder["files"] or []
+    files = {name: FileLine(name, lines) for name, lines in listed[:FILES_LISTED]}
+    for file in folder["open"] or ():
+        window = FileWindow(file["first"], file["last"], windows.get(file["id"]) or "")
+        files[file["name"]] = FileLine(file["name"], file["lines"], window)
+    return Directory(
+        folder["name"],
+        folder["description"] or "",
+        folder["instructions"] or "",
+        sorted(files.values(), key=lambda file: file.name),
+        has_more=len(listed) > FILES_LISTED,
+    )
 
 
 def prompt_fingerprint(agent: Any) -> str:

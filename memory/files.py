@@ -17,10 +17,12 @@ from typing import Any, Literal
 from django.db import connection, transaction
 from django.db.models import Count, Max, Q
 from django.utils import timezone
+from psycopg import Cursor
 
 from memory.archival import digest
 from memory.chunking import pieces
 from memory.models import Archive, File, FileContent, Folder, MissingVector, Passage
+from memory.vectors import change
 
 CHARS_OF_TOKEN = 4
 MAX_CLAIMS = 3
@@ -107,37 +109,57 @@ def check_folder_name(organization_id: str, name: str, but: str | None = None) -
 
 
 @transaction.atomic
+def change_embedding(folder: Folder, embedding: str | None, dimension: int | None) -> bool:
+    """Whether it is another. Where the folder had one, that serves until all vectors of the new one are there."""
+    archive = folder.archive
+    if (embedding, dimension) == (archive.embedding, archive.dimension) and archive.coming_embedding is None:
+        return False
+    folder.archive = change(archive.id, embedding, dimension)
+    if embedding and folder.archive.coming_embedding is None:
+        # There were no vectors: now the files wait for theirs.
+        folder.files.filter(status=File.Status.COMPLETED).update(status=File.Status.EMBEDDING)
+    return True
+
+
+@transaction.atomic
 def keep(folder: Folder, upload: Upload, duplicates: Duplicates, actor_id: str | None) -> tuple[File, bool]:
     """The file, which a worker will read, and whether it is new. Raises NameTaken.
 
     Whoever attaches the folder meanwhile waits: what is kept here is seen by them, or they by us.
     """
-    hold(folder)
-    name = upload.name
-    there = File.objects.filter(folder=folder, name=name).first()
-    if there and duplicates == "skip":
-        return there, False
-    if there and duplicates == "error":
-        raise NameTaken(
-            f"The folder has a file called {name!r} already. Give it another name, or let duplicate_handling be "
-            "suffix, replace or skip."
-        )
-    if there and duplicates == "replace":
-        delete([there])
-    elif there:
-        name = _free_name(folder, name)
-    file = File.objects.create(
+    file = File(
         organization_id=folder.organization_id,
         folder=folder,
-        name=name,
         original_name=upload.original_name,
         media_type=upload.media_type,
         kind=upload.kind,
         size=len(upload.data),
         created_by_id=actor_id,
     )
-    FileContent.objects.create(file=file, data=upload.data)
+    # Before the folder is held, because large ones take a second; that there is a file is checked at the commit.
+    _write(file.id, upload.data)
+    hold(folder)
+    there = File.objects.filter(folder=folder, name=upload.name).first()
+    if there and duplicates == "skip":
+        FileContent.objects.filter(file_id=file.id).delete()
+        return there, False
+    if there and duplicates == "error":
+        raise NameTaken(
+            f"The folder has a file called {upload.name!r} already. Give it another name, or let duplicate_handling be "
+            "suffix, replace or skip."
+        )
+    if there and duplicates == "replace":
+        delete([there])
+    file.name = _free_name(folder, upload.name) if there and duplicates == "suffix" else upload.name
+    file.save(force_insert=True)
     return file, True
+
+
+def _write(file_id: str, data: bytes) -> None:
+    """As they are: Django would make a literal of them, twice as long."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        cursor.execute("INSERT INTO memory_filecontent (file_id, data) VALUES (%s, %b)", [file_id, data])
 
 
 def hold(folder: Folder) -> None:

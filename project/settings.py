@@ -125,7 +125,7 @@ DEFAULT_EMBEDDING = default_embedding(env.text("PERDURE_EMBEDDING"), LOCAL_EMBED
 
 # Files: docs/files.md -------------------------------------------------------------------------------------------------
 
-LARGEST_FILE = env.number("PERDURE_FILE_SIZE", 25_000_000, minimum=1)  # bytes
+LARGEST_FILE = env.number("PERDURE_FILE_SIZE", 25000000, minimum=1)  # bytes
 LARGEST_BODY = 4 * LARGEST_FILE + 1_000_000
 FILE_SECONDS = env.seconds("PERDURE_FILE_TIMEOUT", 120)
 

@@ -52,7 +52,7 @@ _IN_ORDER = {
 
 _OPEN_FILES = Prefetch(
     "files",
-    AgentFile.objects.filter(is_open=True).select_related("file__folder").order_by("opened_at", "id"),
+    AgentFile.objects.filter(is_open=True).select_related("file__folder").order_by("accessed_at", "id"),
     to_attr="open_files",
 )
 

@@ -26,9 +26,18 @@ from agents.embedding import default_columns
 from agents.errors import TooLarge, Unsupported, invalid
 from agents.hints import want_files_read, want_vectors
 from agents.models import Agent
-from memory.files import LONGEST_NAME, Duplicates, Upload, check_folder_name, delete, keep, make_folder, missing_of
+from memory.files import (
+    LONGEST_NAME,
+    Duplicates,
+    Upload,
+    change_embedding,
+    check_folder_name,
+    delete,
+    keep,
+    make_folder,
+    missing_of,
+)
 from memory.models import File, Folder
-from memory.vectors import change
 from tools.reading import READABLE, kind_of
 
 DUPLICATES = ("skip", "error", "suffix", "replace")
@@ -57,6 +66,16 @@ class FolderFields(serializers.Serializer):
         if size := self.validated_data.get("embedding_chunk_size"):
             columns["chunk_size"] = size
         return columns
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The configuration may hold the size, too."""
+        size = (given.get("embedding_config") or {}).get("embedding_chunk_size")
+        if size is None or given.get("embedding_chunk_size"):
+            return given
+        try:
+            return given | {"embedding_chunk_size": self.fields["embedding_chunk_size"].run_validation(size)}
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError({"embedding_config": {"embedding_chunk_size": error.detail}}) from None
 
 
 _COLUMNS = ("name", "description", "instructions", "metadata")
@@ -110,8 +129,7 @@ class OneFolder(ApiView):
         for name, value in columns.items():
             setattr(folder, name, value)
         folder.save(update_fields=[*columns, "updated_at"])
-        if embedding is not None:
-            folder.archive = change(folder.archive.id, embedding["embedding"], embedding["dimension"])
+        if embedding is not None and change_embedding(folder, embedding["embedding"], embedding["dimension"]):
             want_vectors()
         return answer(folder_shape(folder))
 
@@ -167,7 +185,7 @@ class FileUpload(ApiView):
         with transaction.atomic():
             file, is_new = keep(folder, upload, cast(Duplicates, duplicates), principal.user_id)
             if is_new:
-                folders.show(folder)
+                folders.show(file)
         want_files_read()
         return answer(_file_shapes([file], False)[0])
 
@@ -208,7 +226,8 @@ def _file_shapes(files: list[File], with_content: bool) -> list[Shape]:
 def _upload(request: Request, query: Mapping[str, str]) -> Upload:
     """What was sent. Raises TooLarge, Unsupported or InvalidRequest."""
     limit = settings.LARGEST_FILE
-    if int(request.META.get("CONTENT_LENGTH") or 0) > limit + _AROUND_A_FILE:
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if length.isdecimal() and int(length) > limit + _AROUND_A_FILE:
         raise _too_large()
     sent = _sent(request)
     if (sent.size or 0) > limit:

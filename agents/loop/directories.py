@@ -33,13 +33,13 @@ class FileLine:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """A folder. `files` are those that are listed, of `count` that there are."""
+    """A folder. `files` are those that are listed, and maybe not all that there are."""
 
     name: str
     description: str
     instructions: str
     files: Sequence[FileLine]
-    count: int
+    has_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,8 @@ def _directory(directory: Directory) -> str:
     for file in directory.files:
         state = "open" if file.window else "closed"
         lines.append(f"- {_plain(path_of(directory.name, file.name))} ({file.lines} lines, {state})")
-    left_out = directory.count - len(directory.files)
-    if left_out > 0:
-        lines.append(f"- and {left_out} more, which grep_files and semantic_search_files find, too")
+    if directory.has_more:
+        lines.append("- and more, which grep_files and semantic_search_files find, too")
     elif not directory.files:
         lines.append("- no files yet")
     return "\n".join([*lines, "</directory>"])

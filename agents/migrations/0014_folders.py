@@ -35,7 +35,6 @@ class Migration(migrations.Migration):
                 ("last_line", models.PositiveIntegerField(blank=True, null=True)),
                 ("wanted_lines", models.PositiveIntegerField(blank=True, null=True)),
                 ("window", accounts.fields.SafeTextField(blank=True, null=True)),
-                ("opened_at", models.DateTimeField(blank=True, null=True)),
                 ("accessed_at", models.DateTimeField(blank=True, null=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (

@@ -114,8 +114,7 @@ class AgentFile(models.Model):
     first_line    of the window, and last_line; none while it is closed
     wanted_lines  how many were asked for; none: as many as there is room for
     window        the text of these lines, cut where the room ends
-    opened_at     tells the prompt that the window is another one
-    accessed_at   the file that the agent has left alone for the longest time is closed first
+    accessed_at   when it was opened: the file that the agent has left alone for the longest time is closed first
     """
 
     id = IdField("file_agent")
@@ -126,7 +125,6 @@ class AgentFile(models.Model):
     last_line = models.PositiveIntegerField(null=True, blank=True)
     wanted_lines = models.PositiveIntegerField(null=True, blank=True)
     window = SafeTextField(null=True, blank=True)
-    opened_at = models.DateTimeField(null=True, blank=True)
     accessed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -153,4 +153,8 @@ class Migration(migrations.Migration):
             model_name="file",
             constraint=models.UniqueConstraint(fields=("folder", "name"), name="file_name_once"),
         ),
+        # What is uploaded is mostly packed already, and is read as a whole.
+        migrations.RunSQL(
+            "ALTER TABLE memory_filecontent ALTER COLUMN data SET STORAGE EXTERNAL", migrations.RunSQL.noop
+        ),
     ]

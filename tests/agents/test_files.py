@@ -42,7 +42,7 @@ def folder(agent):
 def add(folder, name, text):
     """A file that was uploaded and read."""
     file, _ = keep(folder, Upload(name, name, "", "text", b"x"), "suffix", None)
-    folders.show(folder)
+    folders.show(file)
     claimed = stored.claim(60)
     assert stored.store(claimed, text)
     stored.complete()
@@ -209,7 +209,7 @@ def test_more_than_can_be_open_is_refused(agent, folder):
 
 def test_what_was_not_read_yet_cannot_be_opened(agent, folder):
     file, _ = keep(folder, Upload("new", "new", "", "text", b"x"), "suffix", None)
-    folders.show(folder)
+    folders.show(file)
     with pytest.raises(ToolError, match="no files that have been read"):
         open_names(agent, "new")
     with pytest.raises(ToolError, match="has not been read yet"):
@@ -314,6 +314,14 @@ def test_what_another_has_is_not_found(agent, folder):
         open_names(stranger, "pump.md")
 
 
+def test_what_is_in_a_folder_that_the_agent_has_not_is_not_found(agent, folder):
+    other = make_folder(agent.organization_id, "Other", NONE)
+    add(other, "valve.md", VALVE)
+    add(folder, "pump.md", PUMP)
+    assert [passage.text for passage in Files(agent).search("pump water valve", 9)[0]] == [PUMP.strip()]
+    assert "valve" not in grep(agent, "water")
+
+
 # The prompt
 
 
@@ -321,6 +329,7 @@ def test_the_prompt_shows_what_is_open_behind_everything_that_stays(agent, folde
     bare = prompt(given.agent(organization=agent.organization))
     assert "<directories>" not in bare
     add(folder, "pump.md", PUMP)
+    Agent.objects.filter(id=agent.id).update(tool_rules=[{"type": "exit_loop", "tool_name": "grep_files"}])
     closed = prompt(agent)
     open_names(agent, "pump.md")
     shown = prompt(agent)
@@ -328,7 +337,7 @@ def test_the_prompt_shows_what_is_open_behind_everything_that_stays(agent, folde
     assert "\n3→ A pump moves water.\n" in shown
     before = shown.index("<directories>")
     assert shown[:before] == closed[:before]
-    assert before > shown.index("</memory_blocks>")
+    assert before > shown.index("</tool_usage_rules>") > shown.index("</memory_blocks>")
     assert shown.index("</directories>") < shown.index("<memory_metadata>")
 
 
@@ -344,10 +353,12 @@ def test_the_prompt_is_compiled_anew_when_files_have_changed_and_only_then(agent
     assert changed()
     open_names(agent, "pump.md")
     assert changed()
+    open_names(agent, "pump.md")
+    assert not changed()
     Files(agent).open([{"file_name": "pump.md", "offset": 1}], False)
     assert changed()
-    keep(folder, Upload("unread", "unread", "", "text", b"x"), "suffix", None)
-    folders.show(folder)
+    unread, _ = keep(folder, Upload("unread", "unread", "", "text", b"x"), "suffix", None)
+    folders.show(unread)
     assert not changed()
     grep(agent, "pump")
     assert not changed()
@@ -369,8 +380,10 @@ def test_only_the_first_files_of_many_are_listed_and_all_that_are_open(agent, fo
         add(folder, name, VALVE)
     open_names(agent, "d")
     shown = prompt(agent)
-    assert [name for name in "abcd" if f"- Manuals/{name} (" in shown] == ["a", "d"]
-    assert "- and 2 more" in shown
+    assert [name for name in "abcd" if f"- Manuals/{name} (" in shown] == ["a", "b", "d"]
+    assert "- and more" in shown
+    monkeypatch.setattr("agents.loading.FILES_LISTED", 4)
+    assert "- and more" not in prompt(agent)
 
 
 def test_open_files_count_for_the_context_window(agent, folder):

@@ -167,8 +167,9 @@ def test_a_file_that_is_too_large(server: Server) -> None:
     small = server.add_web(PERDURE_FILE_SIZE="100000")
     client = server.client(small)
     assert client.folders.files.upload(folder, file=("a.md", b"x" * 100_000)).file_size == 100_000
-    for size in (100_001, 3_000_000):
-        with pytest.raises(letta_client.APIStatusError, match="may have 100,000 bytes") as refused:
+    limit = "may have 100,000 bytes"
+    for size, why in ((100_001, limit), (1_200_000, limit), (9_000_000, "far too large")):
+        with pytest.raises(letta_client.APIStatusError, match=why) as refused:
             client.folders.files.upload(folder, file=("a.md", b"x" * size))
         assert refused.value.status_code == 413
 

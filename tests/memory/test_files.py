@@ -139,6 +139,23 @@ def test_vectors_of_a_coming_embedding_keep_no_file_waiting(embedded):
     assert fresh(file).status == "completed"
 
 
+def test_a_folder_that_gets_vectors_has_files_that_wait_for_them(organization, folder):
+    file = read(folder)
+    files.complete()
+    folder = Folder.objects.select_related("archive").get(id=folder.id)
+    assert files.change_embedding(folder, "fake/a", SIZE)
+    assert (fresh(file).status, files.missing_of([fresh(file)])[file.id].count) == ("embedding", 1)
+    for one in vectors.claim():
+        vectors.store([one], [vector(one.text, SIZE)])
+    files.complete()
+    assert fresh(file).status == "completed"
+    assert not files.change_embedding(folder, "fake/a", SIZE)
+    assert not MissingVector.objects.exists()
+    assert files.change_embedding(folder, "fake/b", SIZE)
+    assert files.change_embedding(folder, "fake/a", SIZE)
+    assert fresh(file).status == "completed"
+
+
 # The fence
 
 
@@ -202,7 +219,9 @@ def test_the_oldest_is_read_first(folder):
 
 def test_what_cannot_be_read_keeps_its_bytes_for_another_try(folder):
     file = kept(folder)
-    files.fail(files.claim(60), "Damaged.")
+    claimed = files.claim(60)
+    assert files.read_again([file]) == 0
+    files.fail(claimed, "Damaged.")
     assert (fresh(file).status, fresh(file).error) == ("error", "Damaged.")
     assert files.claim(60) is None
     assert files.read_again([file]) == 1

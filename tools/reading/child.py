@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import resource
+import signal
 import sys
 import sysconfig
 
@@ -24,7 +25,8 @@ _TOO_LARGE = "It needs more memory than the reading of a file may take. Split it
 
 def main() -> None:
     kind, seconds = sys.argv[1], int(sys.argv[2])
-    kernel.prctl("PDEATHSIG", kernel.PR_SET_PDEATHSIG, 9)
+    with _where_there_is_one():
+        kernel.prctl("PDEATHSIG", kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     for module in _NEEDED.get(kind, ()):
         importlib.import_module(module)
     _limit(seconds)
@@ -59,17 +61,23 @@ def _limit(seconds: int) -> None:
     ):
         highest = resource.getrlimit(which)[1]
         allowed = value if highest == resource.RLIM_INFINITY else min(value, highest)
-        resource.setrlimit(which, (allowed, allowed))
+        with _where_there_is_one():
+            resource.setrlimit(which, (allowed, allowed))
 
 
 def _lock() -> None:
     """No network, no programs, no files but Python's own: what of it the machine permits. The limits hold anyway."""
     paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     rules = [(path, landlock.READ) for path in sorted(paths) if os.path.isdir(path)]
-    with contextlib.suppress(OSError):
+    with _where_there_is_one():
         kernel.drop_capabilities()
-    with contextlib.suppress(OSError, KeyError):
+    with _where_there_is_one():
         kernel.prctl("NO_NEW_PRIVS", kernel.PR_SET_NO_NEW_PRIVS, 1)
-        with contextlib.suppress(OSError):
+        with _where_there_is_one():
             landlock.install(rules, None)
         seccomp.install(own_files=False, network=False)
+
+
+def _where_there_is_one() -> contextlib.suppress:
+    """Another system, or an older kernel, has not all of these."""
+    return contextlib.suppress(OSError, ValueError, KeyError, AttributeError)

@@ -58,6 +58,18 @@ def test_a_folder_from_its_making_to_its_end(acme):
     assert acme.get("folders/count") == Archive.objects.count() == 0
 
 
+def test_the_size_of_passages_may_stand_in_the_configuration(acme):
+    config = {"handle": "none", "embedding_chunk_size": 80}
+    place = acme.post("folders/", {"name": "x", "embedding_config": config})
+    assert place["embedding_config"]["embedding_chunk_size"] == 80
+    config["embedding_chunk_size"] = 7
+    [fault] = acme.refused(422, "PATCH", f"folders/{place['id']}", {"embedding_config": config})
+    assert fault["loc"] == ["body", "embedding_config", "embedding_chunk_size"]
+    assert acme.patch(f"folders/{place['id']}", {"embedding_config": place["embedding_config"]}) | {
+        "updated_at": None
+    } == place | {"updated_at": None}
+
+
 def test_a_name_is_taken_once_in_an_organization(acme, globex):
     place, _ = folder(acme), folder(globex)
     other = folder(acme, "Other")
@@ -235,6 +247,8 @@ def test_folders_are_attached_and_detached(acme):
     acme.patch(f"agents/{agent}/folders/attach/{place}")
     assert [one["id"] for one in acme.get(f"agents/{agent}/folders")] == [place]
     assert acme.get(f"folders/{place}/agents") == [agent]
+    acme.upload(place, "valve.md", b"It stops.")
+    assert {file["file_name"] for file in acme.get(f"agents/{agent}/files")["files"]} == {"pump.md", "valve.md"}
     assert {tool["tool_type"] for tool in acme.get(f"agents/{agent}/tools")} == {"letta_files_core"}
     assert acme.send("PATCH", f"agents/{agent}/folders/detach/{place}").content == b"null"
     assert acme.get(f"agents/{agent}/folders") == acme.get(f"folders/{place}/agents") == []

@@ -1,11 +1,14 @@
 """Files of every kind become text, in a process that is locked in; what is wrong with one is said."""
 
 import time
+from io import BytesIO
 
 import pytest
+from pypdf import PdfReader, PdfWriter
 
 from tests.tools.reading.documents import docx, pdf, pdf_bomb, zipped
 from tools.reading import Unreadable, kind_of, process, read
+from tools.reading.child import LONGEST_ANSWER
 from tools.reading.texts import LONGEST, Problem, text_of
 
 SECONDS = 30.0
@@ -89,9 +92,11 @@ def test_a_process_that_dies_is_an_unreadable_file(monkeypatch):
 
 
 def test_an_answer_that_floods_is_cut_off(monkeypatch):
-    monkeypatch.setattr("tools.reading.texts.LONGEST", LONGEST)
+    came, told = [], process._told
+    monkeypatch.setattr(process, "_told", lambda answer, code: (came.append(len(answer)), told(answer, code))[1])
     with pytest.raises(Unreadable, match="came to an end over it"):
         escaping(monkeypatch, "[__import__('os').write(1, b'x' * 10**7) for _ in range(20)]")
+    assert came == [LONGEST_ANSWER]
 
 
 # PDF
@@ -111,6 +116,23 @@ def test_a_bomb_in_a_pdf_does_no_harm():
     assert len(bomb) < 1_000_000
     with pytest.raises(Unreadable):
         read("pdf", bomb, 20)
+
+
+def locked(password):
+    """A PDF that wants this password to be read."""
+    writer = PdfWriter(clone_from=PdfReader(BytesIO(pdf("A pump moves water."))))
+    writer.encrypt(password, "of its owner", algorithm="AES-256")
+    packed = BytesIO()
+    writer.write(packed)
+    return packed.getvalue()
+
+
+def test_a_password_keeps_a_pdf_from_being_read():
+    assert "locked with a password" in problem("pdf", locked("secret"))
+
+
+def test_a_pdf_that_anybody_may_read_is_decrypted_in_the_locked_process():
+    assert "A pump moves water." in read("pdf", locked(""), SECONDS)
 
 
 # docx
