@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
-from agents.models import AgentArchive, AgentBlock, AgentIdentity, BlockIdentity, Conversation
+from agents.models import AgentArchive, AgentBlock, AgentFolder, AgentIdentity, BlockIdentity, Conversation
 
 
 def agents_of(identity_id: str) -> QuerySet[AgentIdentity, str]:
@@ -25,3 +25,8 @@ def blocks_of(identity_id: str, agent_ids: Iterable[str]) -> list[str]:
 def archives_of(agent_ids: Iterable[str]) -> list[str]:
     held = AgentArchive.objects.filter(agent_id__in=list(agent_ids))
     return sorted(set(held.values_list("archive_id", flat=True)))
+
+
+def folders_of(agent_ids: Iterable[str]) -> list[str]:
+    held = AgentFolder.objects.filter(agent_id__in=list(agent_ids))
+    return sorted(set(held.values_list("folder_id", flat=True)))

@@ -1,4 +1,4 @@
-"""Which embedding an archive gets, and what is known of one without asking its provider."""
+"""Which embedding an archive gets, which the messages of an agent, and what is known without asking its provider."""
 
 from functools import cache
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, dimensions, providers_from
-from memory.embeddings import LOCAL
+from memory.embeddings import LOCAL, NONE
 from memory.minilm import DIMENSION
 
 
@@ -19,6 +19,16 @@ def default_columns(wanted: str | None = None) -> dict[str, Any]:
     """The embedding of a new archive: what its agent wants, if that is configured, or else the server's default."""
     handle = wanted if wanted and _is_configured(wanted) else settings.DEFAULT_EMBEDDING
     return {"embedding": handle, "dimension": handle and dimension_of(handle)}
+
+
+def embedding_of(wanted: str | None) -> str | None:
+    """By which handle an agent's messages are embedded: what it wants, if that is configured, or the server's default.
+
+    None for an agent that wants none.
+    """
+    if not wanted or wanted == NONE:
+        return None
+    return wanted if _is_configured(wanted) else settings.DEFAULT_EMBEDDING
 
 
 def _is_configured(handle: str) -> bool:

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from agents.belongings import agents_of, archives_of, blocks_of
+from agents.belongings import agents_of, archives_of, blocks_of, folders_of
 from agents.models import (
     TERMINAL,
     Agent,
     AgentArchive,
     AgentBlock,
+    AgentFolder,
     AgentIdentity,
     BlockIdentity,
     ExportPiece,
@@ -20,7 +21,11 @@ from agents.models import (
     Run,
 )
 from agents.retention import BATCH, RUNS_AT_ONCE, Counts, deleted
-from memory.models import Archive, Block, Passage
+from memory import files
+from memory.models import Archive, Block, File, Folder, Passage
+
+FILES_AT_ONCE = 5
+"""A file may have thousands of passages."""
 
 
 def erase_some(job: IdentityJob) -> bool:
@@ -48,6 +53,7 @@ def _begin(job: IdentityJob) -> bool:
     job.position = {
         "agents": agents,
         "archives": archives_of(agents),
+        "folders": folders_of(agents),
         "blocks": blocks_of(job.identity_id, agents),
     }
     if shared:
@@ -88,6 +94,24 @@ def _archives(job: IdentityJob) -> bool:
     return True
 
 
+def _folders(job: IdentityJob) -> bool:
+    left = job.position.get("folders")
+    if not left:
+        return False
+    folder = Folder.objects.filter(id=left[0], organization_id=job.organization_id).first()
+    if folder and AgentFolder.objects.filter(folder=folder).exists():
+        _count(job, {"folders_kept": 1})
+    elif folder:
+        if some := list(File.objects.filter(folder=folder).order_by("id")[:FILES_AT_ONCE]):
+            files.delete(some)
+            _count(job, {"file": len(some)})
+            return True
+        files.delete_folder(folder)
+        _count(job, {"folder": 1})
+    job.position = job.position | {"folders": left[1:]}
+    return True
+
+
 def _blocks(job: IdentityJob) -> bool:
     """What another agent or identity holds is theirs, too."""
     now, later = job.position["blocks"][:BATCH], job.position["blocks"][BATCH:]
@@ -124,6 +148,7 @@ _STAGES: dict[str, Callable[[IdentityJob], bool]] = {
     "begin": _begin,
     "agents": _agents,
     "archives": _archives,
+    "folders": _folders,
     "blocks": _blocks,
     "exports": _exports,
     "identity": _identity,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
-from agents.belongings import agents_of, archives_of, blocks_of
+from agents.belongings import agents_of, archives_of, blocks_of, folders_of
 from agents.models import (
     Agent,
     Conversation,
@@ -18,10 +18,10 @@ from agents.models import (
     Step,
     ToolAttempt,
 )
-from memory.models import Archive, Block, BlockVersion, Passage
+from memory.models import Archive, Block, BlockVersion, File, FileContent, Folder, Passage
 
 ROWS = 200
-"""In a piece; a run comes with its steps, a block with its versions."""
+"""In a piece; a run comes with its steps, a block with its versions, a file with its text."""
 
 NOT_TOLD = frozenset({"sealed_secrets", "organization_id", "digest"})
 """Columns that are not the identity's: secrets, whose server it is, and what a search keeps."""
@@ -30,13 +30,17 @@ Told = dict[str, Any]
 
 
 class Stage(NamedTuple):
-    """The rows of `model` whose `column` is one of `parents`: parent by parent, ordered by `key`."""
+    """The rows of `model` whose `column` is one of `parents`: parent by parent, ordered by `key`.
+
+    most  how many of them a piece may hold, when they are large
+    """
 
     model: Any
     column: str
     key: str
     parents: Callable[[str], list[str]]
     also: Callable[[Any], Told] = lambda row: {}
+    most: int | None = None
 
 
 def _conversations(identity_id: str) -> list[str]:
@@ -54,6 +58,14 @@ def _blocks(identity_id: str) -> list[str]:
 
 def _archives(identity_id: str) -> list[str]:
     return archives_of(_agents(identity_id))
+
+
+def _folders(identity_id: str) -> list[str]:
+    return folders_of(_agents(identity_id))
+
+
+def _with_text(file: File) -> Told:
+    return {"text": FileContent.objects.filter(file=file).values_list("text", flat=True).first()}
 
 
 def _with_steps(run: Run) -> Told:
@@ -76,6 +88,8 @@ STAGES = {
     "run": Stage(Run, "conversation_id", "seq", _conversations, _with_steps),
     "archive": Stage(Archive, "id", "id", _archives),
     "passage": Stage(Passage, "archive_id", "id", _archives),
+    "folder": Stage(Folder, "id", "id", _folders),
+    "file": Stage(File, "folder_id", "id", _folders, _with_text, most=1),
 }
 
 
@@ -99,6 +113,7 @@ def export_some(job: IdentityJob) -> bool:
 def _next_rows(job: IdentityJob) -> list[Told]:
     """Those behind the position, which is moved behind them."""
     stage, found = STAGES[job.stage], list[Told]()
+    most = stage.most or ROWS
     after = job.position.get("after")
     for parent in stage.parents(job.identity_id):
         if parent < job.position.get("parent", ""):
@@ -106,11 +121,11 @@ def _next_rows(job: IdentityJob) -> list[Told]:
         rows = stage.model.objects.filter(**{stage.column: parent, "organization_id": job.organization_id})
         if after is not None and parent == job.position["parent"]:
             rows = rows.filter(**{f"{stage.key}__gt": after})
-        for row in rows.order_by(stage.key)[: ROWS - len(found)]:
+        for row in rows.order_by(stage.key)[: most - len(found)]:
             found.append({"kind": job.stage, "data": told(row)} | stage.also(row))
             after = getattr(row, stage.key)
             job.position = {"parent": parent, "after": after}
-        if len(found) == ROWS:
+        if len(found) == most:
             break
     return found
 

@@ -13,8 +13,9 @@ from psycopg.errors import QueryCanceled
 
 from agents.loop.directories import path_of
 from agents.models import Agent, AgentFile
-from memory.archival import Archival, Embed, Found
+from memory.archival import Archival, Embed
 from memory.models import Archive, File
+from memory.search import Found
 from tools.spec import ToolError
 
 MATCHES = 20

@@ -137,7 +137,7 @@ def said(role: str, content: dict[str, Any], name: str | None) -> Said:
     """
     match role:
         case "user":
-            return Said("user", content["content"], name=name, nudge=content.get("nudge", False))
+            return Said("user", _with_memories(content), name=name, nudge=content.get("nudge", False))
         case "assistant":
             return _answer(content, name)
         case "tool":
@@ -161,6 +161,14 @@ def _answer(content: dict[str, Any], name: str | None) -> Said:
         tuple(ToolCall(c["id"], c["name"], c["arguments"]) for c in calls or ()),
         name=name,
     )
+
+
+def _with_memories(content: dict[str, Any]) -> str | list[dict[str, Any]]:
+    """What a user said, and what the agent's memory had on it (agents/retrieval.py)."""
+    own, memories = content["content"], (content.get("retrieved") or {}).get("text")
+    if not memories:
+        return own
+    return f"{own}\n\n{memories}" if isinstance(own, str) else [*own, {"type": "text", "text": memories}]
 
 
 def tool_return(content: dict[str, Any]) -> ToolReturn:

@@ -30,6 +30,7 @@ from agents.loop.ports import LLM, Abort
 from agents.loop.step import take_step
 from agents.mail import wake
 from agents.models import TERMINAL, Approval, Callback, Conversation, Run
+from agents.retrieval import with_memories
 from agents.retry import settled
 from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
@@ -262,6 +263,7 @@ def _step(turn: Turn, outfit: Outfit, publisher: Publisher, abort: Abort) -> Non
     loaded = settled(lambda again: load_state(turn, outfit.context_window))
     # While the model or a tool is waited for, no connection is held: thousands of turns share a pool of twenty.
     connection.close()
+    loaded = with_memories(turn, loaded, outfit.embed, outfit.context_window)
     loaded = compact(turn, loaded, outfit.llm, outfit.context_window, abort)
     book = StepLedger(turn, lambda: CommitTools(turn, loaded.agent))
     if turn.run.kind == COMPACT:

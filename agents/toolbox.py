@@ -10,8 +10,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.sealing import unseal
+from agents import history
 from agents.creation import attach_blocks, create_block
-from agents.embedding import default_columns
+from agents.embedding import default_columns, embedding_of
 from agents.faultpoints import faultpoint
 from agents.files import Files
 from agents.loading import block_texts
@@ -24,6 +25,7 @@ from memory.archival import Archival, Embed
 from memory.core import BlockText, CoreMemory
 from memory.embeddings import Vector
 from memory.models import Archive, Block
+from memory.recall import Near
 from tools import custom, registry
 from tools.executor import ToolContext, returned, run
 from tools.mcp import call as call_remote
@@ -181,11 +183,18 @@ def _run(
         mail=Post(turn, agent, admitted.call.id),
         files=Files(agent, embed),
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
+        near=_near(agent, embed) if embed else None,
         now=timezone.now(),
         sandbox=sandbox,
         abort=abort,
     )
     return run(registered, admitted.arguments, context, admitted.call, admitted.spec.return_chars)
+
+
+def _near(agent: Any, embed: Embed) -> Near | None:
+    embedding = embedding_of(agent.embedding)
+    own = Agent.objects.filter(organization_id=agent.organization_id, id=agent.id)
+    return history.near(own, [embedding], embed) if embedding else None
 
 
 def default_archive(agent: Agent) -> Archive:

@@ -57,7 +57,7 @@ def ranked(
 
     shelf, ids = filed(documents, with_vectors, messages)
     found = {"words": [named(shelf(line["question"], False), ids) for line in questions]}
-    if with_vectors and not messages:
+    if with_vectors:
         found["both"] = [named(shelf(line["question"], True), ids) for line in questions]
         by_terms, weight = searching.by_terms, Match
         searching.by_terms = lambda *_: list[weight]()  # type: ignore[valid-type]
@@ -71,7 +71,7 @@ def filed(documents: list[dict[str, Any]], with_vectors: bool, messages: bool) -
     from accounts.models import Organization
 
     organization = Organization.objects.create(name="benchmark")
-    return as_messages(organization, documents) if messages else as_passages(organization, documents, with_vectors)
+    return (as_messages if messages else as_passages)(organization, documents, with_vectors)
 
 
 def as_passages(organization: Any, documents: list[dict[str, Any]], with_vectors: bool) -> tuple[Any, dict[str, str]]:
@@ -100,12 +100,20 @@ def as_passages(organization: Any, documents: list[dict[str, Any]], with_vectors
     return shelf, {passage.id: line["id"] for passage, line in zip(passages, documents, strict=True)}
 
 
-def as_messages(organization: Any, documents: list[dict[str, Any]]) -> tuple[Any, dict[str, str]]:
+def as_messages(organization: Any, documents: list[dict[str, Any]], with_vectors: bool) -> tuple[Any, dict[str, str]]:
+    from agents import history
     from agents.models import Agent, Conversation, Message
-    from memory import recall
+    from memory import minilm, recall
+    from memory.embeddings import LOCAL, Embedders, Endpoint
 
-    agent = Agent.objects.create(organization=organization, name="a", system="", model="demo/scripted")
-    place = Conversation.objects.create(organization=organization, agent=agent)
+    agent = Agent.objects.create(
+        organization=organization,
+        name="a",
+        system="",
+        model="demo/scripted",
+        embedding=LOCAL if with_vectors else None,
+    )
+    place = Conversation.objects.create(organization=organization, agent=agent, next_seq=len(documents) + 1)
     rows = [
         Message(
             organization=organization,
@@ -120,9 +128,20 @@ def as_messages(organization: Any, documents: list[dict[str, Any]]) -> tuple[Any
         for seq, line in enumerate(documents, 1)
     ]
     Message.objects.bulk_create(rows)
+    embedders = Embedders(lambda name: Endpoint(""), minilm.folder())
+    history.note()
+    while claimed := history.claim():
+        history.store(claimed, embedders.of(LOCAL).embed([one.text for one in claimed], 600))
+
+    @cache
+    def embed(handle: str, text: str) -> list[float]:
+        return embedders.of(handle).embed([text], 60)[0]
+
+    near = history.near(Agent.objects.filter(id=agent.id), [LOCAL], embed)
 
     def shelf(question: str, both: bool) -> Sequence[Any]:
-        return recall.search(Message.objects.filter(agent=agent), question, limit=DEPTHS[-1], neighbours="all")
+        own, chosen = Message.objects.filter(agent=agent), near if both else None
+        return recall.search(own, question, limit=DEPTHS[-1], neighbours="all", near=chosen)
 
     return shelf, {row.id: line["id"] for row, line in zip(rows, documents, strict=True)}
 
@@ -191,7 +210,16 @@ FACTS = (
     ("{who} likes to drink green tea.", "What does {who} like to drink?", "Which beverage does {who} prefer?"),
     ("{who} drives an old red car.", "What does {who} drive?", "Which vehicle does {who} have?"),
 )
-CORRECTED = ("{who} now likes to drink black coffee.", "What does {who} like to drink now?")
+# What is said later instead, and asked.
+CORRECTED = {
+    "doctor": ("{who} now works as a teacher at the school.", "Where does {who} work now?"),
+    "boat": ("{who} bought a large house in the autumn.", "What has {who} bought?"),
+    "dog": ("The dog of {who} is called Max now.", "How is the dog of {who} called?"),
+    "moved": ("{who} has moved to Oslo after the divorce.", "Where has {who} moved to?"),
+    "violin": ("{who} now plays the flute in a band.", "What does {who} play?"),
+    "drink": ("{who} now likes to drink black coffee.", "What does {who} like to drink now?"),
+    "car": ("{who} now drives a new blue van.", "What does {who} drive?"),
+}
 SMALL_TALK = ("The weather was fine on {day}.", "Nothing much happened on {day}.", "We talked about films on {day}.")
 
 
@@ -201,13 +229,16 @@ def made(facts: int) -> list[dict[str, Any]]:
     chosen = rng.sample([(person, fact) for person in people for fact in FACTS], facts)
     lines: list[dict[str, Any]] = []
     for number, (who, (said, same, other)) in enumerate(chosen):
-        lines.append({"id": f"fact-{number}", "text": said.format(who=who), "date": f"2026-01-{number % 28 + 1:02}"})
-        lines.append({"question": same.format(who=who), "gold": [f"fact-{number}"], "kind": "same"})
-        lines.append({"question": other.format(who=who), "gold": [f"fact-{number}"], "kind": "other"})
-        if "drink" in said:
-            text, question = (part.format(who=who) for part in CORRECTED)
+        fact = f"fact-{number}"
+        lines.append({"id": fact, "text": said.format(who=who), "date": f"2026-01-{number % 28 + 1:02}"})
+        later = next((later for word, later in CORRECTED.items() if word in said), None)
+        if later and number % 3 == 0:
+            text, question = (part.format(who=who) for part in later)
             lines.append({"id": f"newer-{number}", "text": text, "date": "2026-03-01"})
             lines.append({"question": question, "gold": [f"newer-{number}"], "kind": "corrected"})
+            continue
+        lines.append({"question": same.format(who=who), "gold": [fact], "kind": "same"})
+        lines.append({"question": other.format(who=who), "gold": [fact], "kind": "other"})
     talk = [{"id": f"talk-{n}", "text": rng.choice(SMALL_TALK).format(day=f"day {n}")} for n in range(facts * 4)]
     lines += talk
     rng.shuffle(lines)

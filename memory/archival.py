@@ -13,7 +13,7 @@ from accounts.fields import clean_text
 from memory.embeddings import Vector
 from memory.models import Archive, Passage
 from memory.ranking import Collection
-from memory.search import Nearness, SearchError, best, made_within, result_count
+from memory.search import Found, Nearness, SearchError, best, made_within, result_count
 from memory.vectors import Space, nearest, spaces
 
 MAX_PASSAGE_CHARS = 32_768
@@ -37,15 +37,6 @@ class Draft:
     tags: Sequence[str] = ()
     created_at: datetime | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
-
-
-class Found(list[Passage]):
-    """What a search has found, best first; each passage has its `rank`.
-
-    `words_only`: the archives have vectors, but the query's own could not be had.
-    """
-
-    words_only = False
 
 
 class Archival:

@@ -21,6 +21,8 @@ MOST_CHARS = 20_000
 BATCH_TEXTS = 64
 BATCH_CHARS = 200_000
 RETRY_PAUSES = (0.5, 2.0)
+LOCAL_TEXTS = 8
+LOCAL_PAUSE = 0.002
 
 NONE = "none"
 """In the place of a handle: words only."""
@@ -96,7 +98,10 @@ class Remote:
 
 
 class Local:
-    """The model that comes with Perdure: loaded with the first text, once in a process, and used by one at a time."""
+    """The model that comes with Perdure: loaded with the first text, once in a process, and used by one at a time.
+
+    Whoever has many texts lets others in between, so that the query of a search need not wait for all of them.
+    """
 
     def __init__(self, model: Path):
         self._folder = model
@@ -104,13 +109,32 @@ class Local:
         self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str], seconds: float) -> list[Vector]:
-        with self._lock:
-            if self._model is None:
-                try:
-                    self._model = minilm.MiniLM(self._folder)
-                except (minilm.Damaged, ImportError, OSError) as error:
-                    raise EmbeddingFailed(f"The local embedding model cannot be loaded: {error}") from error
-            return self._model.vectors([text[:MOST_CHARS] for text in texts])
+        until = time.monotonic() + seconds
+        by_length = sorted(range(len(texts)), key=lambda number: len(texts[number]))  # such are fast together
+        found: list[Vector] = [[]] * len(texts)
+        for start in range(0, len(texts), LOCAL_TEXTS):
+            if start:
+                time.sleep(LOCAL_PAUSE)
+            part = by_length[start : start + LOCAL_TEXTS]
+            for number, vector in zip(part, self._few([texts[number] for number in part], until), strict=True):
+                found[number] = vector
+        return found
+
+    def _few(self, texts: list[str], until: float) -> list[Vector]:
+        if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+            raise EmbeddingFailed("The local embedding model is busy.", passing=True)
+        try:
+            return self._loaded().vectors([text[:MOST_CHARS] for text in texts])
+        finally:
+            self._lock.release()
+
+    def _loaded(self) -> minilm.MiniLM:
+        if self._model is None:
+            try:
+                self._model = minilm.MiniLM(self._folder)
+            except (minilm.Damaged, ImportError, OSError) as error:
+                raise EmbeddingFailed(f"The local embedding model cannot be loaded: {error}") from error
+        return self._model
 
 
 class Embedders:

@@ -13,6 +13,10 @@ ALIKE = 0.6
 """Which part of the words of two texts has to be the same for them to say nearly the same."""
 CLOSE = 0.8
 """And how near the lower score has to be to the higher one."""
+ASKED = 0.75
+"""Two texts that hold so much of the query both answer it."""
+CORRECTED = 0.5
+"""Then the newer one is taken for a correction, if so much of the shorter text stands in the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,16 @@ def fused(words: Mapping[str, float], near: Mapping[str, float]) -> dict[str, fl
     return scores
 
 
-def newest_of_alike(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Best first as they come, but within a group that says nearly the same the newest first.
+def newest_of_alike(candidates: Sequence[Candidate], asked: int) -> list[Candidate]:
+    """Best first as they come, but within a group that says nearly the same, or corrects itself, the newest first.
 
+    `asked` is how many terms the query has.
     A group keeps its places. Only hits that hold the same terms of the query may change theirs: what sets two
     otherwise equal texts apart is often the very thing that was asked for, a number for example.
     """
     groups: list[list[int]] = []
     for place, candidate in enumerate(candidates):
-        group = next((group for group in groups if _alike(candidates[group[0]], candidate)), None)
+        group = next((group for group in groups if _alike(candidates[group[0]], candidate, asked)), None)
         if group is None:
             groups.append([place])
         else:
@@ -61,7 +66,11 @@ def newest_of_alike(candidates: Sequence[Candidate]) -> list[Candidate]:
     return ordered
 
 
-def _alike(first: Candidate, second: Candidate) -> bool:
+def _alike(first: Candidate, second: Candidate, asked: int) -> bool:
     if first.terms != second.terms or second.score < CLOSE * first.score:
         return False
-    return len(first.words & second.words) >= ALIKE * len(first.words | second.words)
+    same = len(first.words & second.words)
+    if same >= ALIKE * len(first.words | second.words):
+        return True
+    answers = asked > 0 and len(first.terms) >= ASKED * asked
+    return answers and same >= CORRECTED * min(len(first.words), len(second.words))

@@ -5,7 +5,7 @@ collection, and how long these are on average then make the score.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import log
 from typing import Any, Literal
@@ -21,19 +21,35 @@ B = 0.75
 NEIGHBOUR = 0.3
 """What a message gets of the scores of the one before and the one behind it."""
 MOST_NEIGHBOURS = 1_000
+SAMPLE = 2_000
+"""So many rows tell how common words are, and how long rows are on average."""
+SEEN_ENOUGH = 10
+"""A term that fewer of them hold is counted."""
 ENOUGH = 2_000
 """When so many rows hold the rarer terms, one that holds only commoner ones would not be among the best."""
+COMMON = 5_000
+"""A term that more rows hold is looked for only where the rarer ones do not bring as many rows as are wanted."""
 
 # ts_rank of one term is the sum of 1/j² for its first n mentions, over that of all. Which step of this ladder it has
 # reached is n, and to ask for that is far cheaper than to unnest the terms of every row.
 _LADDER = [sum(1 / j**2 for j in range(1, mentions + 1)) / 1.64493406685 - 1e-4 for mentions in range(1, 21)]
 
+# Of the first rows by their ids, which are random: how many hold each term, and how far into all ids they reach.
+_SAMPLED = """
+WITH seen AS MATERIALIZED (SELECT found.* FROM ({rows}) AS found ORDER BY found.id LIMIT %s),
+     asked AS MATERIALIZED (SELECT term::tsquery AS term, number
+                              FROM unnest(%s::text[]) WITH ORDINALITY AS given(term, number))
+SELECT whole.rows, whole.size, whole.last, asked.number, count(seen.id), count(seen.id) FILTER (WHERE seen.wanted)
+  FROM (SELECT count(*) AS rows, greatest(avg(size), 1)::float8 AS size, max(id) AS last FROM seen) AS whole
+ CROSS JOIN asked LEFT JOIN seen ON seen.terms @@ asked.term
+ GROUP BY whole.rows, whole.size, whole.last, asked.number
+"""
+
 _COUNTED = """
-SELECT given.number, whole.rows, whole.size, count(*), count(*) FILTER (WHERE found.wanted)
-  FROM unnest(%s::text[]) WITH ORDINALITY AS given(term, number)
-  JOIN ({rows}) AS found ON found.terms @@ given.term::tsquery
- CROSS JOIN (SELECT count(*) AS rows, greatest(avg(size), 1)::float8 AS size FROM ({whole}) AS every) AS whole
- GROUP BY given.number, whole.rows, whole.size
+WITH held AS MATERIALIZED (SELECT found.* FROM ({rows}) AS found WHERE found.terms @@ %s::tsquery)
+SELECT given.number, count(*), count(*) FILTER (WHERE held.wanted)
+  FROM unnest(%s::text[], %s::int[]) AS given(term, number) JOIN held ON held.terms @@ given.term::tsquery
+ GROUP BY given.number
 """
 
 _SCORED = """
@@ -80,14 +96,12 @@ class Collection:
 
     rows        everything that may be found, of any model with id, text, terms, size and created_at
     wanted      the conditions of this one search. What they leave out counts for how rare a word is all the same
-    whole       what the statistics are taken from; all of `rows`, and maybe more, so that an index alone can tell
     neighbours  of messages: how well those before and behind one match counts too; "all" finds also those
                 which match themselves with no word
     """
 
     rows: QuerySet[Any]
     wanted: Q = field(default_factory=Q)
-    whole: QuerySet[Any] | None = None
     neighbours: Neighbours = "none"
 
     def filtered(self) -> QuerySet[Any]:
@@ -134,10 +148,10 @@ class _Count:
     """In how many of `whole` rows, `size` characters long on average, a term stands; and in how many wanted ones."""
 
     number: int
-    whole: int
+    whole: float
     size: float
-    rows: int
-    wanted: int
+    rows: float
+    wanted: float
 
     @property
     def weight(self) -> float:
@@ -145,19 +159,59 @@ class _Count:
 
 
 def _counted(collection: Collection, terms: Sequence[str]) -> list[_Count]:
-    """The rarest first; terms that stand nowhere are left out."""
-    rows, row_parameters = _sql(_judged(collection), "terms", "wanted")
-    whole, whole_parameters = _sql(collection.rows if collection.whole is None else collection.whole, "size")
+    """The rarest first; terms that stand nowhere are left out.
+
+    Of many rows a sample tells how many hold a common term. A rare one is counted: there its rows are few.
+    """
+    sampled, share = _sampled(collection, terms)
+    if share < 1:
+        rare = [count for count in sampled if count.rows * share < SEEN_ENOUGH]
+        counted = _exactly(collection, terms, rare)
+        sampled = [counted.get(count.number, count) for count in sampled]
+    return sorted((count for count in sampled if count.rows), key=lambda count: (count.rows, count.number))
+
+
+def _sampled(collection: Collection, terms: Sequence[str]) -> tuple[list[_Count], float]:
+    """What the sample says of all rows, and which share of them it is."""
+    rows, parameters = _sql(_judged(collection), "id", "terms", "size", "wanted")
     with connection.cursor() as cursor:
-        parameters = [list(terms), *row_parameters, *whole_parameters]
-        cursor.execute(_COUNTED.format(rows=rows, whole=whole), parameters)
-        return sorted((_Count(*row) for row in cursor.fetchall()), key=lambda count: (count.rows, count.number))
+        cursor.execute(_SAMPLED.format(rows=rows), [*parameters, SAMPLE, list(terms)])
+        found = cursor.fetchall()
+    seen, size, last = found[0][:3]
+    share = 1.0 if seen < SAMPLE else _place(last)
+    return [
+        _Count(number, seen / share, size, held / share, wanted / share) for _, _, _, number, held, wanted in found
+    ], share
+
+
+def _place(id: str) -> float:
+    """How far into all ids it stands, as a number between 0 and 1."""
+    digits = id.partition("-")[2].replace("-", "")[:8]
+    return (int(digits, 16) + 1) / 16**8
+
+
+def _exactly(collection: Collection, terms: Sequence[str], rare: Sequence[_Count]) -> dict[int, _Count]:
+    """The counts of those that stand anywhere. All terms find their rows in one go, which are then told apart."""
+    if not rare:
+        return {}
+    rows, parameters = _sql(_judged(collection), "terms", "wanted")
+    numbers = {count.number: count for count in rare}
+    given = [terms[number - 1] for number in numbers]
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTED.format(rows=rows), [*parameters, " | ".join(given), given, list(numbers)])
+        return {
+            number: replace(numbers[number], rows=held, wanted=wanted) for number, held, wanted in cursor.fetchall()
+        }
 
 
 def _rarest(counts: Sequence[_Count], limit: int) -> list[_Count]:
     """As many terms, beginning with the rarest, as bring enough rows that are wanted."""
-    before = accumulate((count.wanted for count in counts), initial=0)
-    return [count for count, found in zip(counts, before, strict=False) if found < max(ENOUGH, limit)]
+    before = accumulate((count.wanted for count in counts), initial=0.0)
+    return [
+        count
+        for count, found in zip(counts, before, strict=False)
+        if found < max(limit, ENOUGH if count.rows <= COMMON else 0)
+    ]
 
 
 def is_empty(rows: QuerySet[Any]) -> bool:

@@ -14,6 +14,8 @@ from accounts.fields import clean_text
 from memory.fusion import Candidate, fused, newest_of_alike
 from memory.ranking import Collection, Match, by_terms, is_empty
 
+WORDS_ONLY = "Searched by words only, because the embedding model cannot be reached now."
+"""Told to agents."""
 MAX_QUERY_CHARS = 20_000
 MAX_TERMS = 100
 MAX_RESULTS = 100
@@ -45,21 +47,33 @@ class SearchError(ValueError):
     """The search was asked for in a way that has no answer; the text says how to ask."""
 
 
-def best(collection: Collection, query: str, limit: int, nearness: Nearness | None = None) -> list[Any]:
+class Found(list[Any]):
+    """What a search has found, best first; each row has its `rank`.
+
+    `words_only`: there are vectors, but the query's own could not be had.
+    """
+
+    words_only = False
+
+
+def best(
+    collection: Collection, query: str, limit: int, nearness: Nearness | None = None, *, words: bool = True
+) -> list[Any]:
     """The rows that fit the query best; each has its `rank`. Of such that say nearly the same the newest comes first.
 
-    A query without terms (stop words, emoji) is looked for as it is written; then `rank` is None.
+    A query without terms (stop words, emoji) is looked for as it is written; then `rank` is None. Without `words` only
+    nearness counts.
     """
     query = clean_text(query).strip()[:MAX_QUERY_CHARS]
     if is_empty(collection.rows):
         return []
-    terms = [_quoted(term) for term in _terms(query)]
+    terms = [_quoted(term) for term in _terms(query)] if words else []
     if not terms and not nearness:
         return list(newest_first(collection.filtered().filter(text__icontains=query)).defer("terms")[:limit])
     matches = by_terms(collection, terms, max(POOL, limit)) if terms else []
     if nearness:
         matches = _with_near(matches, nearness([match.id for match in matches], max(POOL, limit)))
-    return _shown(collection, matches, limit)
+    return _shown(collection, matches, limit, len(terms))
 
 
 def _with_near(matches: list[Match], near: dict[str, float]) -> list[Match]:
@@ -69,7 +83,7 @@ def _with_near(matches: list[Match], near: dict[str, float]) -> list[Match]:
     return sorted(found, key=lambda match: (-match.score, match.id))
 
 
-def _shown(collection: Collection, matches: list[Match], limit: int) -> list[Any]:
+def _shown(collection: Collection, matches: list[Match], limit: int, asked: int) -> list[Any]:
     rows = collection.rows.filter(pk__in=[match.id for match in matches[: 2 * limit + 20]])
     found = {row.pk: row for row in rows.defer("terms").annotate(words=_Array("terms"))}
     candidates = [
@@ -77,7 +91,7 @@ def _shown(collection: Collection, matches: list[Match], limit: int) -> list[Any
         for match in matches
         if match.id in found
     ]
-    chosen = newest_of_alike(candidates)[:limit]
+    chosen = newest_of_alike(candidates, asked)[:limit]
     for candidate in chosen:
         found[candidate.id].rank = candidate.score
     return [found[candidate.id] for candidate in chosen]

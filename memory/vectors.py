@@ -90,12 +90,12 @@ DELETE FROM memory_vector WHERE id = ANY(ARRAY(
 """
 
 _NEAREST = """
-(SELECT vector.passage_id, 1 - (vector.value::halfvec({size}) <=> %s::halfvec({size}))
-   FROM memory_vector AS vector {wanted} WHERE {spaces}
+(SELECT vector.{key}, 1 - (vector.value::halfvec({size}) <=> %s::halfvec({size}))
+   FROM {table} AS vector {wanted} WHERE {where}
   ORDER BY vector.value::halfvec({size}) <=> %s::halfvec({size}) LIMIT %s)
  UNION
- SELECT vector.passage_id, 1 - (vector.value::halfvec({size}) <=> %s::halfvec({size}))
-   FROM memory_vector AS vector WHERE vector.passage_id = ANY(%s) AND {spaces}
+ SELECT vector.{key}, 1 - (vector.value::halfvec({size}) <=> %s::halfvec({size}))
+   FROM {table} AS vector WHERE vector.{key} = ANY(%s) AND {where}
 """
 
 _LARGE = "SELECT archive_id, generation FROM memory_vector GROUP BY archive_id, generation HAVING count(*) >= %s"
@@ -116,6 +116,10 @@ class Claimed:
     generation: int
     embedding: str
     text: str
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.archive_id, self.generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +161,15 @@ def store(claimed: Sequence[Claimed], vectors: Sequence[Vector]) -> None:
             )
         cursor.execute(_HOLD, [[one.passage_id for one in claimed]])
         held = [id for (id,) in cursor.fetchall()]
-        values = [_literal(vector) for vector in vectors]
+        values = [literal(vector) for vector in vectors]
         cursor.execute(_STORE, [[one.id for one in claimed], [one.due_at for one in claimed], values, held])
 
 
 def postpone(claimed: Sequence[Claimed], reason: str, seconds: float) -> None:
     """They could not be made; the reason is shown in the admin."""
-    MissingVector.objects.filter(id__in=[one.id for one in claimed]).update(error=reason[:1_000], due_at=_in(seconds))
+    MissingVector.objects.filter(id__in=[one.id for one in claimed]).update(
+        error=reason[:1_000], due_at=in_seconds(seconds)
+    )
 
 
 def pause(attempts: int, retry_after: float | None = None) -> float:
@@ -250,21 +256,34 @@ def nearest(
     fitting = [space for space in among if space.dimension == len(vector)]
     if not fitting:
         return {}
-    wanted, parameters = "", ()
-    if collection.wanted:
-        sql, parameters = collection.filtered().order_by().values_list("id").query.sql_with_params()
-        wanted = f"JOIN ({sql}) AS wanted ON wanted.id = vector.passage_id"
-    where, where_parameters = _where(fitting)
-    statement = _NEAREST.format(size=len(vector), wanted=wanted, spaces=where)
-    given = _literal(vector)
+    where, parameters = _where(fitting)
+    wanted = collection.filtered() if collection.wanted else None
+    return nearest_in("memory_vector", "passage_id", where, parameters, wanted, vector, ids, limit)
+
+
+def nearest_in(
+    table: str,
+    key: str,
+    where: str,
+    parameters: Sequence[Any],
+    wanted: QuerySet[Any] | None,
+    vector: Vector,
+    ids: Sequence[str],
+    limit: int,
+) -> dict[str, float]:
+    """The same for any table of vectors, by `key`: of those that fit `where`, the nearest whose rows are `wanted`."""
+    join, join_parameters = "", ()
+    if wanted is not None:
+        sql, join_parameters = wanted.order_by().values_list("id").query.sql_with_params()
+        join = f"JOIN ({sql}) AS wanted ON wanted.id = vector.{key}"
+    statement = _NEAREST.format(table=table, key=key, size=len(vector), wanted=join, where=where)
+    given = literal(vector)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT set_config('hnsw.ef_search', %s, true), set_config('hnsw.iterative_scan', 'relaxed_order', true)",
             [str(EF_SEARCH)],
         )
-        cursor.execute(
-            statement, [given, *parameters, *where_parameters, given, limit, given, list(ids), *where_parameters]
-        )
+        cursor.execute(statement, [given, *join_parameters, *parameters, given, limit, given, list(ids), *parameters])
         return dict(cursor.fetchall())
 
 
@@ -324,11 +343,11 @@ def _index(archive_id: str, generation: int) -> str:
     return f"vectors_{sha256(archive_id.encode()).hexdigest()[:20]}_{generation}"
 
 
-def _literal(vector: Vector) -> str:
+def literal(vector: Vector) -> str:
     """As pgvector reads it, at length 1: half precision has no room for large numbers, and only directions count."""
     length = hypot(*vector) or 1.0
     return f"[{','.join(f'{number / length:.6g}' for number in vector)}]"
 
 
-def _in(seconds: float) -> Any:
+def in_seconds(seconds: float) -> Any:
     return Now() + timedelta(seconds=seconds)

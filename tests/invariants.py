@@ -39,7 +39,8 @@ WRONG: dict[str, str] = {
          WHERE before > run AND overtook IS NULL""",
     "I2 the input of a run was taken up twice, in part, or not at all": """
         SELECT r.id, jsonb_array_length(r.input), count(m.id)
-          FROM agents_run AS r LEFT JOIN agents_message AS m ON m.run_id = r.id AND m.call_index >= 1000
+          FROM agents_run AS r
+          LEFT JOIN agents_message AS m ON m.run_id = r.id AND m.call_index >= 1000 AND m.role <> 'summary'
          WHERE EXISTS (SELECT 1 FROM agents_step AS s WHERE s.run_id = r.id)
          GROUP BY r.id HAVING count(m.id) <> jsonb_array_length(r.input)""",
     "I3 a call has not exactly one return before the next answer": """

@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from accounts.fields import clean_text
 from memory.archival import Archival, Found, PassageTooLong
 from memory.core import BlockEditError, CoreMemory
+from memory.recall import Near
 from memory.search import SearchError
 from tools.registry import RegisteredTool
 from tools.sandbox import Abort, Runner
@@ -59,7 +60,8 @@ class Files(Protocol):
 class ToolContext:
     """What a trusted tool may know and use besides its arguments.
 
-    `effect_key` is the same when the same call is run again. `messages` is the queryset that recall memory searches.
+    `effect_key` is the same when the same call is run again. `messages` is the queryset that recall memory searches,
+    and `near` tells which of them are near by their vectors; without it words alone count.
     `abort` is the stop button of what waits; a tool of kind "state" has none, and no sandbox.
     """
 
@@ -73,6 +75,7 @@ class ToolContext:
     mail: Mail
     files: Files
     now: datetime
+    near: Near | None = None
     sandbox: Runner | None = None
     abort: Abort | None = None
 

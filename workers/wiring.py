@@ -149,3 +149,4 @@ class WorkerProcess:
 
     def _work(self, turn: Turn, abort: Abort) -> None:
         runs.advance(turn, self.outfit, abort)
+        self.vector_maker.hear(turn.conversation.id)

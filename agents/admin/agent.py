@@ -19,6 +19,7 @@ from agents.admin.window import cached_of, window_of
 from agents.creation import create_agent
 from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, providers_from
 from agents.models import Agent, AgentArchive, AgentBlock, AgentTool, Conversation, Message
+from agents.retrieval import retrieval_faults
 from memory.admin import shortened
 
 MADE_WITH = (
@@ -47,6 +48,12 @@ class AgentForm(forms.ModelForm):
             except (InvalidHandle, UnknownProvider) as error:
                 raise ValidationError(str(error.args[0])) from None
         return handle
+
+    def clean_retrieval(self) -> dict[str, Any]:
+        given = self.cleaned_data["retrieval"]
+        if faults := retrieval_faults(given):
+            raise ValidationError([f"{field}: {text}." for field, text in faults.items()])
+        return given
 
     def clean_timezone(self) -> str:
         name = self.cleaned_data["timezone"]
@@ -243,6 +250,7 @@ class AgentAdmin(OfOrganization, admin.ModelAdmin):
                     "compaction_settings",
                     "response_format",
                     "embedding",
+                    "retrieval",
                 ),
             },
         ),

@@ -1,20 +1,23 @@
-"""Recall memory through the API: every message of the organization, by id, as a list, and by words."""
+"""Recall memory through the API: every message of the organization, by id, as a list, and by a search."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
+from agents import history
 from agents.api.pages import newest_page
-from agents.api.requests import checked_id
+from agents.api.requests import checked_id, json_body
 from agents.api.scope import conversation, one, owned
 from agents.api.serializers import Text
 from agents.api.shapes import Shape, moment
+from agents.api.vectors import Vectors, Wanted
 from agents.api.views import ApiView, answer
-from agents.errors import NotServed
+from agents.errors import BadRequest, Unserved
 from agents.models import Agent, Message
 from agents.wire import View, parts, shown
 from memory import recall
@@ -30,11 +33,6 @@ class MessageSearchFields(serializers.Serializer):
     limit = serializers.IntegerField(min_value=1, default=50)
     start_date = Text(required=False, allow_null=True)
     end_date = Text(required=False, allow_null=True)
-
-    def validate_search_mode(self, mode: str) -> str:
-        if mode == "vector":
-            raise NotServed("This server searches by words only. Leave search_mode out, or set it to fts.")
-        return mode
 
 
 class Messages(ApiView):
@@ -59,28 +57,63 @@ class OneMessage(ApiView):
 
 
 class MessageSearch(ApiView):
-    """By words; `hybrid` is what clients say who leave it to the server, and words are what it has."""
+    """By words, by vectors, or by both where there are vectors, which is what `hybrid` means."""
 
     def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         fields = MessageSearchFields(data=request.data)
         fields.is_valid(raise_exception=True)
         given = fields.validated_data
-        rows = _among(principal, given)
-        dates = given.get("start_date"), given.get("end_date")
-        found = recall.search(rows, given["query"], ("user", "assistant"), given["limit"], *dates)
-        return answer([result for message in found for result in _results(message)][: given["limit"]])
+        rows, agents = _among(principal, given)
+        embeddings = set() if given["search_mode"] == "fts" else history.embeddings_of(agents)
+        if given["search_mode"] == "vector":
+            _check_vectors(request.vectors, embeddings)
+        found = recall.search(
+            rows,
+            given["query"],
+            ("user", "assistant"),
+            given["limit"],
+            given.get("start_date"),
+            given.get("end_date"),
+            near=history.near(agents, embeddings, request.vectors.of) if embeddings else None,
+            mode=given["search_mode"],
+        )
+        results = [result | {"words_only": found.words_only} for message in found for result in _results(message)]
+        return answer(results[: given["limit"]])
 
 
-def _among(principal: Principal, given: dict[str, Any]) -> QuerySet[Message]:
-    rows = owned(principal, Message)
+def wanted_by_search(principal: Principal, request: HttpRequest, given: Mapping[str, Any]) -> Wanted | None:
+    body = json_body(request)
+    if body.get("search_mode") == "fts" or not str(body["query"]).strip():
+        return None
+    _, agents = _among(principal, body)
+    return Wanted(body["query"], tuple(history.embeddings_of(agents)))
+
+
+def _check_vectors(vectors: Vectors, embeddings: set[str]) -> None:
+    """Raises BadRequest where there is nothing to compare, Unserved where the query has no vector."""
+    if not embeddings:
+        raise BadRequest(
+            "These messages have no vectors, because no agent of theirs has an embedding. Give the agent one "
+            "(PATCH /v1/agents/{agent_id} with `embedding`), or search with search_mode fts."
+        )
+    if not vectors.made:
+        reasons = vectors.unserved or " ".join(vectors.failed.values()) or "The query is empty."
+        raise Unserved(f"The query has no vector: {reasons} Search with search_mode fts, or try again.")
+
+
+def _among(principal: Principal, given: dict[str, Any]) -> tuple[QuerySet[Message], QuerySet[Agent]]:
+    """The messages that are searched, and the agents whose they are."""
+    rows, agents = owned(principal, Message), owned(principal, Agent)
     agent_id = given.get("agent_id")
     if agent_id:
         checked_id("agent", agent_id, ("body", "agent_id"))
-        rows = rows.filter(agent=one(principal, Agent, agent_id))
+        agents = agents.filter(id=one(principal, Agent, agent_id).id)
+        rows = rows.filter(agent=agent_id)
     if conversation_id := given.get("conversation_id"):
-        rows = rows.filter(conversation=conversation(principal, conversation_id, agent_id))
-    return rows
+        place = conversation(principal, conversation_id, agent_id)
+        agents, rows = agents.filter(id=place.agent_id), rows.filter(conversation=place)
+    return rows, agents
 
 
 def _results(message: Message) -> list[Shape]:

@@ -10,6 +10,7 @@ from agents.api.shapes import AGENT_ORIGIN, BLOCK_ORIGIN
 from agents.errors import InvalidRequest
 from agents.loading import DEFAULT_THINKING
 from agents.models import Agent
+from agents.retrieval import retrieval_faults
 from memory.core import DEFAULT_LIMIT, LABEL
 
 RULE_TYPES = (
@@ -82,6 +83,16 @@ class Compaction(Object):
             raise serializers.ValidationError(places) from None
 
 
+class Retrieval(Object):
+    """What of its memory an agent is told with each message; empty: nothing."""
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        given = super().to_internal_value(data)
+        if faults := retrieval_faults(given):
+            raise serializers.ValidationError(faults)
+        return given
+
+
 class Rules(serializers.ListField):
     def __init__(self, **kwargs: Any):
         super().__init__(child=Object(), **kwargs)
@@ -142,6 +153,7 @@ class AgentFields(serializers.Serializer):
     reasoning = serializers.BooleanField(required=False, allow_null=True)
     max_reasoning_tokens = serializers.IntegerField(required=False, allow_null=True, min_value=0)
     compaction_settings = Compaction(required=False, allow_null=True)
+    retrieval = Retrieval(required=False, allow_null=True)
     response_format = Object(required=False, allow_null=True)
     tool_rules = Rules(required=False, allow_null=True)
     tags = Tags(required=False, allow_null=True)
@@ -225,6 +237,7 @@ _AGENT_COLUMNS = (
     "embedding",
     "context_window_limit",
     "compaction_settings",
+    "retrieval",
     "response_format",
     "tool_rules",
     "tags",

@@ -282,6 +282,7 @@ def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str]
         "llm_config": llm_config_shape(agent),
         "embedding_config": embedding_config_shape(agent.embedding),
         "compaction_settings": agent.compaction_settings,
+        "retrieval": agent.retrieval,
         "response_format": agent.response_format,
         "tool_rules": agent.tool_rules,
         "message_ids": list(message_ids),

@@ -173,7 +173,7 @@ urlpatterns = [
     at(rf"steps/{STEP}/feedback", steps.StepFeedback),
     at(rf"steps/{STEP}/trace", traces.StepTrace),
     at("messages", recall.Messages),
-    at("messages/search", recall.MessageSearch),
+    at("messages/search", with_vectors("POST", recall.wanted_by_search, recall.MessageSearch)),
     at(rf"messages/{MESSAGE}", recall.OneMessage),
     at("models", model_list.models),
     at("models/embedding", model_list.embedding_models),

@@ -4,6 +4,7 @@ from agents.models.agent import Agent, AgentArchive, AgentBlock, AgentFile, Agen
 from agents.models.approval import Approval
 from agents.models.callback import Callback
 from agents.models.conversation import Conversation, Inbox
+from agents.models.history import EmbeddedHistory, MessageVector
 from agents.models.identity import AgentIdentity, BlockIdentity, Identity
 from agents.models.identity_job import ExportPiece, IdentityJob
 from agents.models.listing import ModelListing
@@ -23,11 +24,13 @@ __all__ = [
     "BlockIdentity",
     "Callback",
     "Conversation",
+    "EmbeddedHistory",
     "ExportPiece",
     "Identity",
     "IdentityJob",
     "Inbox",
     "Message",
+    "MessageVector",
     "ModelListing",
     "Run",
     "Step",

@@ -35,6 +35,12 @@ class Agent(models.Model):
     context_window_limit = models.PositiveIntegerField(null=True, blank=True, help_text="Tokens; none: the model's own")
     model_settings = SafeJSONField(default=dict, blank=True)
     compaction_settings = SafeJSONField(null=True, blank=True)
+    retrieval = SafeJSONField(
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text='Told with each message: {"sources": ["archives", "messages"], "tokens": 1000}; empty: nothing',
+    )
     response_format = SafeJSONField(null=True, blank=True)
     tool_rules = SafeJSONField(default=list, blank=True)
     tags = ArrayField(SafeTextField(), default=list, blank=True)
@@ -65,6 +71,9 @@ class Agent(models.Model):
             models.Index(fields=["organization", "-created_at", "id"], name="agent_newest"),
             models.Index(fields=["organization", "-updated_at", "id"], name="agent_changed"),
             models.Index(fields=["organization", "name"], name="agent_by_name"),
+            models.Index(
+                fields=["embedding"], condition=models.Q(embedding__isnull=False), name="agent_with_embedding"
+            ),
             GinIndex(fields=["tags"], name="agent_tags"),
         ]
 

@@ -14,11 +14,13 @@ from agents.models.run import Run, Step
 
 
 class Message(models.Model):
-    """One entry of a conversation. Immutable, but for the system message, which is compiled anew when memory changes.
+    """One entry of a conversation. Immutable, but for the system message, which is compiled anew when memory changes,
+    and for `retrieved`, which is added before the message is answered.
 
     content, by role:
       system     {"text"}            the compiled prompt; {"inputs"} is the fingerprint of what it was made from
       user       {"content"}         text, or a list of content parts; {"nudge": true}: the loop's own word
+                 {"retrieved": {"text", "ids"}}: what the agent's memory had on it, told to the model alone
       assistant  {"text", "reasoning": [...], "calls": [{"id", "name", "arguments"}]}
                  {"waiting": [call id, ...]} when some of them wait to be answered
       tool       {"call_id", "name", "status", "text", "stdout", "stderr"}
@@ -37,7 +39,7 @@ class Message(models.Model):
 
     id = IdField("message")
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
-    agent = models.ForeignKey(Agent, models.CASCADE, related_name="messages")
+    agent = models.ForeignKey(Agent, models.CASCADE, db_index=False, related_name="messages")
     conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages")
     seq = models.BigIntegerField()
     run = models.ForeignKey(Run, models.SET_NULL, null=True, related_name="messages")
@@ -61,12 +63,9 @@ class Message(models.Model):
             models.UniqueConstraint(fields=["step", "role", "call_index"], name="message_of_step_once"),
         ]
         indexes = [
-            # With what a search's statistics are made of, so that these are told by the index alone.
-            models.Index(
-                fields=["agent", "created_at", "id"],
-                include=["organization", "size"],
-                name="message_of_agent_in_order",
-            ),
+            models.Index(fields=["agent", "created_at", "id"], name="message_of_agent_in_order"),
+            # Ids are random, so the first ones are the sample that tells how common words are.
+            models.Index(fields=["agent", "id"], name="message_sample"),
             models.Index(fields=["run", "seq"], name="message_of_run_in_order"),
             GinIndex(fields=["terms"], name="message_terms"),
         ]

@@ -17,6 +17,7 @@ from agents.models import (
     Approval,
     Callback,
     Conversation,
+    EmbeddedHistory,
     Identity,
     IdentityJob,
     Message,
@@ -184,6 +185,7 @@ def _further_rows(organization: Organization, agent: Agent) -> None:
         organization=organization, name=f"{organization.name} notes", embedding="openai/small"
     )
     agent.archives.add(archive)
+    EmbeddedHistory.objects.create(conversation=agent.conversations.get(is_default=True), embedding="fake/a")
     for text in (f"{organization.name} buys tea in Assam.", "The kettle whistles."):
         Passage.objects.create(organization=organization, archive=archive, text=text, created_at=timezone.now())
     folder = make_folder(organization.id, f"{organization.name} manuals", {"embedding": None, "dimension": None})

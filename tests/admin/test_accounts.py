@@ -72,9 +72,12 @@ def test_lists_and_pages_hold_nothing_of_another_organization(acme: Tenant, glob
     issue_key(globex.organization, name="theirs", user=globex.user)
     for label in sorted(MODELS - {"workers.worker"}):
         model, _ = registered(label)
-        path = {"accounts.organization": "id", "memory.missingvector": "archive__organization_id"}.get(
-            label, "organization_id"
-        )
+        paths = {
+            "accounts.organization": "id",
+            "memory.missingvector": "archive__organization_id",
+            "agents.embeddedhistory": "conversation__organization_id",
+        }
+        path = paths.get(label, "organization_id")
         theirs = listed(model).filter(**{path: globex.organization.id})
         assert theirs.exists(), label
         page = acme.client.get(list_url(label)).content.decode()

@@ -17,8 +17,8 @@ MODELS = {model._meta.label_lower for model in admin.site._registry if model._me
 EXPECTED = (
     "accounts.organization accounts.user accounts.apikey accounts.retention accounts.purge memory.block "
     "memory.archive memory.passage memory.missingvector memory.folder memory.file tools.tool tools.mcpserver "
-    "agents.agent agents.approval agents.callback agents.identity agents.identityjob agents.conversation agents.run "
-    "agents.step agents.toolattempt agents.message workers.worker"
+    "agents.agent agents.approval agents.callback agents.embeddedhistory agents.identity agents.identityjob "
+    "agents.conversation agents.run agents.step agents.toolattempt agents.message workers.worker"
 )
 
 

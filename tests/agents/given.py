@@ -20,6 +20,7 @@ from agents.runs import Offer, accept
 from agents.streaming import Wires
 from agents.toolbox import CommitTools
 from agents.turns import Turn
+from memory.archival import Embed
 from tests.agents.loop.doubles import Answer, Script, call, calls
 from tools import registry
 from tools.sandbox import Sandbox
@@ -70,13 +71,11 @@ def sandbox() -> Sandbox:
 class Outfit:
     """agents.runs.Outfit with one model for every handle."""
 
-    def __init__(self, llm: LLM, wires: Wires | None = None):
+    def __init__(self, llm: LLM, wires: Wires | None = None, embed: Embed = lambda handle, text: None):
         self._llm = llm
+        self.embed = embed
         self.sandbox = sandbox()
         self.wires = wires or Wires(settings.REDIS_URL, 60)
-
-    def embed(self, handle: str, text: str) -> None:
-        return None
 
     def llm(self, handle: str) -> LLM:
         return self._llm
@@ -85,11 +84,13 @@ class Outfit:
         return 32_768
 
 
-def advance(agent: Agent, *answers: Answer, abort: Abort | None = None) -> Script:
+def advance(
+    agent: Agent, *answers: Answer, abort: Abort | None = None, embed: Embed = lambda handle, text: None
+) -> Script:
     """Claims and steps, until every answer was asked for. What the model was asked is in the script."""
     script = Script(*answers)
     while len(script.asked) < len(answers):
-        runs.advance(claimed(agent), Outfit(script), abort or Abort())
+        runs.advance(claimed(agent), Outfit(script, embed=embed), abort or Abort())
     return script
 
 

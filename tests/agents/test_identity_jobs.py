@@ -7,9 +7,12 @@ from django.utils import timezone
 
 from agents import exporting, identity_jobs
 from agents.errors import Conflict
+from agents.folders import attach
 from agents.identity_jobs import KEPT, advance_job, discard_exports, start
 from agents.models import Agent, Conversation, ExportPiece, Identity, IdentityJob, Message, Run
-from memory.models import Archive, Block, BlockVersion, Passage
+from memory import files
+from memory.files import Upload
+from memory.models import Archive, Block, BlockVersion, Folder, Passage
 from tests.agents import given
 from tests.agents.loop.doubles import says
 
@@ -43,6 +46,15 @@ def filed(agent, *texts):
     for text in texts:
         Passage.objects.create(organization=agent.organization, archive=archive, text=text, created_at=timezone.now())
     return archive
+
+
+def uploaded(agent, name, text):
+    folder = files.make_folder(agent.organization_id, name, {})
+    upload = Upload("notes.txt", "notes.txt", "text/plain", "text", text.encode())
+    files.keep(folder, upload, "error", None)
+    assert files.store(files.claim(60), text)
+    attach(agent, [folder])
+    return folder
 
 
 def done(identity, kind):
@@ -157,6 +169,18 @@ def test_what_others_hold_stays(ann):
     assert (Passage.objects.count(), job.report["archives_kept"], job.report["blocks_kept"]) == (1, 1, 2)
     assert job.report["agents_kept"] == 1
     assert list(Identity.objects.values_list("identifier_key", flat=True)) == ["bob"]
+
+
+def test_its_files_go_along_and_those_of_others_stay(ann):
+    agent, other = ann.agents.get(), given.agent(organization=ann.organization)
+    uploaded(agent, "own", "Ann's own words.")
+    attach(other, [uploaded(agent, "shared", "Everybody's words.")])
+    told = [row for row in rows_of(done(ann, EXPORT)) if row["kind"] == "file"]
+    assert sorted(row["text"] for row in told) == ["Ann's own words.", "Everybody's words."]
+    report = done(ann, ERASE).report
+    assert list(Folder.objects.values_list("name", flat=True)) == ["shared"]
+    assert list(Passage.objects.values_list("text", flat=True)) == ["Everybody's words."]
+    assert (report["file"], report["folder"], report["folders_kept"]) == (1, 1, 1)
 
 
 def test_a_run_that_is_under_way_is_no_obstacle(ann):

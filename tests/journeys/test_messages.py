@@ -15,7 +15,7 @@ def test_a_message_is_found_by_its_words_and_looked_up(server: Server) -> None:
     agent = server.agent()
     client.agents.messages.create(agent, input=f"The password is {word}.")
     client.agents.messages.create(server.agent(), input=f"Not only here: {word}.")
-    found = client.messages.search(query=word)
+    found = client.messages.search(query=word, search_mode="fts")
     assert len(found) == 4
     of_agent = client.messages.search(query=word, agent_id=agent, limit=5, start_date="2020-01-01")
     assert {item.message_type for item in of_agent} == {"user_message", "assistant_message"}
@@ -23,8 +23,8 @@ def test_a_message_is_found_by_its_words_and_looked_up(server: Server) -> None:
     assert (said.content, said.agent_id) == (f"The password is {word}.", agent)
     [message] = client.messages.retrieve(said.message_id)
     assert (message.id, message.content) == (said.message_id, said.content)
-    with pytest.raises(letta_client.InternalServerError, match="words only"):
-        client.with_options(max_retries=0).messages.search(query=word, search_mode="vector")
+    with pytest.raises(letta_client.BadRequestError, match="no agent of theirs has an embedding"):
+        client.with_options(max_retries=0).messages.search(query=word, agent_id=agent, search_mode="vector")
 
 
 def test_messages_are_listed_over_agents_and_by_conversation(server: Server) -> None:

@@ -15,7 +15,7 @@ from tests.live.directions import call, turn
 from tests.live.waiting import wait_until
 
 EMBEDDING = "openai/text-embedding-3-small"
-PAIRS = 140
+PAIRS = 150
 LEVELS = 4
 AT_ONCE = 28
 
@@ -67,6 +67,32 @@ def test_an_agent_searches_by_vectors_too(server: Server) -> None:
     )
     [found] = json.loads(answer.messages[1].tool_return)
     assert found["content"] == "likelighthouse in the north"
+
+
+def history_has_vectors(server: Server, agent: str) -> bool:
+    [(behind,)] = server.sql(
+        "SELECT count(*) FROM agents_conversation AS place LEFT JOIN agents_embeddedhistory AS known "
+        "ON known.conversation_id = place.id WHERE place.agent_id = %s "
+        "AND known.seq IS DISTINCT FROM place.next_seq - 1",
+        agent,
+    )
+    return bool(behind == 0)
+
+
+def test_what_was_said_is_found_in_other_words(server: Server) -> None:
+    client = server.client()
+    agent = server.agent("conversation_search", embedding=EMBEDDING)
+    client.agents.messages.create(agent, input="There is a likecormorant on the pier.")
+    client.agents.messages.create(agent, input="The ferry leaves at noon.")
+    wait_until(lambda: history_has_vectors(server, agent), what="the messages have their vectors")
+    for mode in ("vector", "hybrid"):
+        found = client.messages.search(query="cormorant", agent_id=agent, search_mode=mode)  # type: ignore[arg-type]
+        assert "likecormorant" in str(found[0].content)
+        assert found[0].words_only is False  # type: ignore[union-attr]
+    assert client.messages.search(query="cormorant", agent_id=agent, search_mode="fts") == []
+    asked = turn(call("conversation_search", query="cormorant", roles=["user"], limit=2), "!say ok")
+    answer = client.agents.messages.create(agent, input=asked)
+    assert any("likecormorant" in found["content"] for found in json.loads(answer.messages[1].tool_return)["results"])
 
 
 def test_an_embedder_that_is_down_loses_nothing(tmp_path: Any) -> None:

@@ -2,7 +2,16 @@
 
 import pytest
 
-from memory.embeddings import BATCH_TEXTS, LOCAL, Embedders, EmbeddingFailed, Endpoint, UnknownEmbedding
+from memory.embeddings import (
+    BATCH_TEXTS,
+    LOCAL,
+    LOCAL_TEXTS,
+    Embedders,
+    EmbeddingFailed,
+    Endpoint,
+    Local,
+    UnknownEmbedding,
+)
 
 ODD_BODIES = [
     "no JSON",
@@ -97,3 +106,24 @@ def test_the_local_model_has_to_be_installed(tmp_path):
         Embedders(lambda name: Endpoint("")).of(LOCAL)
     with pytest.raises(EmbeddingFailed, match="cannot be loaded"):
         Embedders(lambda name: Endpoint(""), tmp_path).of(LOCAL).embed(["tea"], 1)
+
+
+class Slow:
+    """A loaded model in whose place nothing is computed."""
+
+    def __init__(self):
+        self.asked = []
+
+    def vectors(self, texts):
+        self.asked.append(len(texts))
+        return [[float(len(text))] for text in texts]
+
+
+def test_the_local_model_takes_many_texts_in_parts_and_waits_no_longer_than_it_may(tmp_path):
+    local = Local(tmp_path)
+    local._model = slow = Slow()
+    lengths = [float(1 + number * 3 % (LOCAL_TEXTS + 1)) for number in range(LOCAL_TEXTS + 1)]
+    assert local.embed(["x" * int(length) for length in lengths], 1) == [[length] for length in lengths]
+    assert slow.asked == [LOCAL_TEXTS, 1]
+    with local._lock, pytest.raises(EmbeddingFailed, match="is busy"):
+        local.embed(["tea"], 0)

@@ -12,8 +12,8 @@ def hit(id, score, day, text, terms=(1,)):
     return Candidate(id, score, frozenset(terms), words, datetime(2026, 1, day, tzinfo=UTC))
 
 
-def order(*candidates):
-    return [candidate.id for candidate in newest_of_alike(candidates)]
+def order(*candidates, asked=8):
+    return [candidate.id for candidate in newest_of_alike(candidates, asked)]
 
 
 def test_words_and_vectors_are_spread_alike_before_they_are_weighed():
@@ -46,3 +46,16 @@ def test_a_much_lower_score_stays_behind():
 
 def test_texts_with_half_of_their_words_in_common_are_not_alike():
     assert order(hit("old", 3, 1, "a b c"), hit("new", 3, 2, "a b d")) == ["old", "new"]
+
+
+@pytest.mark.parametrize(
+    ("held", "text", "expected"),
+    [
+        (3, "ann drives blue van", ["new", "old"]),  # a correction: both answer what was asked
+        (2, "ann drives blue van", ["old", "new"]),  # they have little to do with the question
+        (3, "ann had lunch with bo in town", ["old", "new"]),  # it speaks of something else
+    ],
+)
+def test_of_two_that_answer_the_query_the_newer_is_a_correction(held, text, expected):
+    first = hit("old", 3, 1, "ann drives old car", terms=range(held))
+    assert order(first, hit("new", 2.9, 2, text, terms=range(held)), asked=4) == expected

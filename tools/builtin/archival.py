@@ -3,10 +3,9 @@
 from typing import Any, Literal
 
 from memory.models import Passage
+from memory.search import WORDS_ONLY
 from tools.executor import ToolContext
 from tools.registry import tool
-
-WORDS_ONLY = "Searched by words only, because the embedding model cannot be reached now."
 
 
 @tool(effect="state", type="letta_core", tags=["letta_core"])

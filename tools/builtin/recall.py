@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from memory import recall
+from memory.search import WORDS_ONLY
 from tools.executor import ToolContext
 from tools.registry import tool
 
@@ -22,7 +23,8 @@ def conversation_search(
     """Search all that was ever said in your conversations, also what you no longer see.
 
     Any word of the query may match; what holds more and rarer ones comes first, and what was said right before and
-    behind it may come along. Without a query the newest come first.
+    behind it may come along. Where it is set up, the meaning of the query counts too. Without a query the newest come
+    first.
 
     Args:
         query: Words to look for. Leave it out to search by role and date only.
@@ -33,8 +35,10 @@ def conversation_search(
     """
     # What an earlier search returned would match again, and hide what it had found.
     messages = context.messages.exclude(role="tool", content__name="conversation_search")
-    found = recall.search(messages, query, roles, limit, start_date, end_date, neighbours="all")
-    return {"message": f"Showing {len(found)} results:", "results": [_shown(message, context.now) for message in found]}
+    found = recall.search(messages, query, roles, limit, start_date, end_date, neighbours="all", near=context.near)
+    note = f" {WORDS_ONLY}" if found.words_only else ""
+    shown = [_shown(message, context.now) for message in found]
+    return {"message": f"Showing {len(found)} results:{note}", "results": shown}
 
 
 def _shown(message: Any, now: datetime) -> dict[str, Any]:

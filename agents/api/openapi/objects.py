@@ -42,6 +42,7 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "llm_config": "LlmConfig",
             "embedding_config": "EmbeddingConfig?",
             "compaction_settings": "object?",
+            "retrieval": "object - what of its memory it is told with each message; empty: nothing",
             "response_format": "object?",
             "tool_rules": "[ToolRule]",
             "message_ids": "[message-id] - what is in context, the system prompt first",
@@ -733,6 +734,7 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "created_at": "time",
             "agent_id": "agent-id",
             "conversation_id": "conv-id",
+            "words_only": "bool - the query's vector could not be had",
         },
     ),
     "ToolCall": (

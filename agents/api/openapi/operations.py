@@ -449,7 +449,7 @@ _OPERATIONS: dict[str, Operation] = {
         },
     ),
     "POST messages/search": Operation(
-        "messages.search", "Search messages by words", "[FoundMessage]", body=MessageSearchFields, errors=(404, 501)
+        "messages.search", "Search messages", "[FoundMessage]", body=MessageSearchFields, errors=(400, 404, 503)
     ),
     "GET messages/{message_id}": Operation(
         "messages.retrieve",

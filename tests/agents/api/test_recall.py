@@ -91,9 +91,19 @@ def test_search_by_dates_and_by_conversation(acme, agents):
     assert hits(acme, query="heron", conversation_id=place) == ["Is the heron grey?"]
 
 
-def test_a_search_by_vectors_is_not_served(acme, agents):
-    assert "words only" in acme.refused(501, "POST", "messages/search", {"query": "x", "search_mode": "vector"})
+def test_a_search_by_vectors_needs_an_agent_with_an_embedding(acme, agents):
+    said = acme.refused(400, "POST", "messages/search", {"query": "x", "search_mode": "vector"})
+    assert "no agent of theirs has an embedding" in said
     assert len(hits(acme, query="heron", search_mode="fts")) == len(hits(acme, query="heron", search_mode="hybrid"))
+
+
+def test_a_search_by_vectors_alone_says_when_the_query_has_none(acme, agents, settings):
+    settings.DEFAULT_EMBEDDING = "fake/a"
+    given.Agent.objects.filter(id=agents[0]).update(embedding="fake/a")
+    body = {"query": "heron", "agent_id": agents[0], "search_mode": "vector"}
+    assert "The query has no vector" in acme.refused(503, "POST", "messages/search", body)
+    [result] = acme.post("messages/search", body | {"search_mode": "hybrid"})
+    assert (result["content"], result["words_only"]) == ("Is the heron grey?", True)
 
 
 @pytest.mark.parametrize(
