@@ -388,7 +388,13 @@ def _messages(turn: Turn) -> tuple[Row | None, list[Row], list[Row]]:
     with connection.cursor() as cursor:
         place = turn.conversation
         cursor.execute(_IN_CONTEXT, [place.id, place.summary_seq, place.context_from])
-        rows = [Row(id, seq, role, json.loads(content), *rest) for id, seq, role, content, *rest in cursor]
+        found = cursor.fetchall()
+    # All at once: a call for each takes twice as long.
+    contents = json.loads(f"[{','.join([row[3] for row in found])}]")
+    rows = [
+        Row(id, seq, role, content, name, step_id, index)
+        for (id, seq, role, _, name, step_id, index), content in zip(found, contents, strict=True)
+    ]
     system = rows.pop(0) if rows and rows[0].role == Message.Role.SYSTEM else None
     asked = turn.answers["approval_request_id"] if turn.answers else None
     said = (Message.Role.ASSISTANT, Message.Role.TOOL)

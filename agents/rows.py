@@ -131,23 +131,36 @@ def _row(step: Step, conversation_id: str, *, text: str, **fields: Any) -> Messa
 
 
 def said(role: str, content: dict[str, Any], name: str | None) -> Said:
-    """A stored message as the loop's value. System messages within a conversation are told as the user's."""
-    if role == Message.Role.ASSISTANT:
-        return Said(
-            "assistant",
-            content["text"],
-            tuple(Reasoning(t["text"], t.get("signature"), t.get("redacted")) for t in content.get("reasoning", [])),
-            tuple(ToolCall(c["id"], c["name"], c["arguments"]) for c in content.get("calls", [])),
-            name=name,
-        )
-    if role == Message.Role.TOOL:
-        returned = tool_return(content)
-        return Said("tool", returned.text, returned=returned)
-    if role == Message.Role.SYSTEM:
-        return Said("user", json.dumps({"type": "system_message", "message": content["text"]}, ensure_ascii=False))
-    if role == Message.Role.SUMMARY:
-        return Said("user", packed_summary(content["summary"]), nudge=True)
-    return Said("user", _with_memories(content), name=name, nudge=content.get("nudge", False))
+    """A stored message as the loop's value. System messages within a conversation are told as the user's.
+
+    Every step asks this of all that is in context: plain words, for a comparison with an enum's member costs more.
+    """
+    match role:
+        case "user":
+            return Said("user", _with_memories(content), name=name, nudge=content.get("nudge", False))
+        case "assistant":
+            return _answer(content, name)
+        case "tool":
+            returned = tool_return(content)
+            return Said("tool", returned.text, returned=returned)
+        case "system":
+            return Said("user", json.dumps({"type": "system_message", "message": content["text"]}, ensure_ascii=False))
+        case "summary":
+            return Said("user", packed_summary(content["summary"]), nudge=True)
+    return Said("user")  # an approval: the model is told what came of it, by the returns
+
+
+def _answer(content: dict[str, Any], name: str | None) -> Said:
+    thoughts, calls = content.get("reasoning"), content.get("calls")
+    if not (thoughts or calls):
+        return Said("assistant", content["text"], name=name)
+    return Said(
+        "assistant",
+        content["text"],
+        tuple(Reasoning(t["text"], t.get("signature"), t.get("redacted")) for t in thoughts or ()),
+        tuple(ToolCall(c["id"], c["name"], c["arguments"]) for c in calls or ()),
+        name=name,
+    )
 
 
 def _with_memories(content: dict[str, Any]) -> str | list[dict[str, Any]]:

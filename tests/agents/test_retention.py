@@ -103,7 +103,9 @@ def test_messages_leave_when_they_are_out_of_context():
     talked(agent, 4)
     given.said(agent, "and now?")
     given.advance(agent, LLMError("context_overflow", "Too long."), says("They asked a lot."), says("fine"))
+    Conversation.objects.update(context_from=given.place(agent).next_seq - 1)  # beyond the summary, which stays
     before = given.place(agent)
+    assert before.summary_seq < before.context_from
     aged(Message)
     rule(agent, messages_days=30)
     purged()

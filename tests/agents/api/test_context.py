@@ -106,6 +106,15 @@ def test_a_window_with_calls(acme):
     assert returned["tool_call_id"] == asked["tool_calls"][0]["id"]
 
 
+def test_a_window_with_an_answer_to_calls_that_waited(acme):
+    agent = acme.agent(tools=["conversation_search"])["id"]
+    approval = given.waits_for_leave(given.Agent.objects.get(), "conversation_search", "query")
+    acme.post(f"approvals/{approval.id}", {"approve": True})
+    given.advance(given.Agent.objects.get(), says("Done."))
+    window = acme.get(f"agents/{agent}/context")
+    assert "approval" in [message["role"] for message in window["messages"]]
+
+
 def test_the_window_of_another_conversation(acme, agent):
     other = acme.post(f"conversations/?agent_id={agent}")["id"]
     assert acme.get(f"agents/{agent}/context?conversation_id={other}")["num_messages"] == 1
