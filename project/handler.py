@@ -6,14 +6,14 @@ The async views of the API, which every turn goes through, close what they open;
 
 import asyncio
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
-from django.db import connection
 from django.urls import set_script_prefix
+
+from agents.api.async_views import giving_back
 
 
 class Handler(ASGIHandler):
@@ -55,17 +55,4 @@ class Handler(ASGIHandler):
 
     def make_view_atomic(self, view: Callable[..., Any]) -> Callable[..., Any]:
         view = super().make_view_atomic(view)
-        return view if iscoroutinefunction(view) else _closing(view)
-
-
-def _closing(view: Callable[..., Any]) -> Callable[..., Any]:
-    """In a thread of its own, which keeps no connection to the database when the view has answered."""
-
-    @wraps(view)
-    def closing(*arguments: Any, **named: Any) -> Any:
-        try:
-            return view(*arguments, **named)
-        finally:
-            connection.close()
-
-    return closing
+        return view if iscoroutinefunction(view) else giving_back(view)

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -25,3 +27,21 @@ def only(method: str) -> Callable[[AsyncView], AsyncView]:
         return guarded
 
     return guard
+
+
+def in_its_thread(view: Any) -> AsyncView:
+    """A view class, for an async view to wait for."""
+    return sync_to_async(giving_back(view.as_view()), thread_sensitive=True)
+
+
+def giving_back(view: Callable[..., Any]) -> Callable[..., Any]:
+    """The view keeps no connection to the database when it has answered. Nobody else closes it (project/handler.py)."""
+
+    @wraps(view)
+    def closing(*arguments: Any, **named: Any) -> Any:
+        try:
+            return view(*arguments, **named)
+        finally:
+            connection.close()
+
+    return closing

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -12,7 +11,7 @@ from rest_framework.request import Request
 from accounts.authentication import principal_of
 from accounts.keys import Principal
 from agents.api.asking import ONCE, answer_of, asked, unserved
-from agents.api.async_views import AsyncView, only
+from agents.api.async_views import AsyncView, in_its_thread, only
 from agents.api.mcp_configs import McpServerChange, McpServerFields, columns_of, mcp_server_shape
 from agents.api.requests import json_body
 from agents.api.scope import one, owned
@@ -83,7 +82,7 @@ def then_synced(view: type[ApiView]) -> AsyncView:
 
     The registration stands in either case; its health tells how it went.
     """
-    answered = sync_to_async(view.as_view(), thread_sensitive=True)
+    answered = in_its_thread(view)
 
     @csrf_exempt
     async def dispatch(request: HttpRequest, **words: str) -> HttpResponseBase:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.urls import URLPattern, re_path
 from django.views.decorators.csrf import csrf_exempt
@@ -35,6 +34,7 @@ from agents.api import (
     tools,
     traces,
 )
+from agents.api.async_views import in_its_thread
 from agents.api.health import Health
 from agents.api.vectors import with_vectors
 
@@ -51,7 +51,7 @@ def at(route: str, view: Any) -> URLPattern:
 
 def by_method(post: Callable[..., Any], others: Any) -> Callable[..., Any]:
     """One path whose POST waits in the event loop, and whose other methods are a DRF view in a thread."""
-    other_methods = sync_to_async(others.as_view(), thread_sensitive=True)
+    other_methods = in_its_thread(others)
 
     @csrf_exempt
     async def dispatch(request: HttpRequest, **kwargs: Any) -> Any:

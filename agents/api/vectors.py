@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.authentication import principal_of
 from accounts.keys import Principal
 from agents.api.asking import asked
+from agents.api.async_views import in_its_thread
 from agents.following import in_thread
 from agents.hints import embed
 from memory.embeddings import Vector
@@ -51,7 +51,7 @@ def with_vectors(method: str, want: Want, view: Any) -> Callable[..., Any]:
 
     Whatever `want` finds wrong with the request is left to the view, which finds it too.
     """
-    in_its_thread = sync_to_async(view.as_view(), thread_sensitive=True)
+    answered = in_its_thread(view)
 
     def wanted(request: HttpRequest, given: Mapping[str, Any]) -> Wanted | None:
         try:
@@ -63,7 +63,7 @@ def with_vectors(method: str, want: Want, view: Any) -> Callable[..., Any]:
     async def dispatch(request: HttpRequest, **given: Any) -> Any:
         needs = await in_thread(wanted, request, given) if request.method == method else None
         request.vectors = await _vectors(needs) if needs and needs.embeddings else Vectors()  # type: ignore[attr-defined]
-        return await in_its_thread(request, **given)
+        return await answered(request, **given)
 
     return dispatch
 

@@ -37,9 +37,11 @@ def ask(count, method, path, key, **options):
     return asyncio.run(asked())
 
 
-def test_views_keep_no_connection(key):
+@pytest.mark.parametrize("path", ["agents/", "agents/{}/messages", "mcp-servers/", "agents/{}/archival-memory/search"])
+def test_views_keep_no_connection(agent, key, path):
+    """Whether they are asked in a thread from the beginning, or by an async view before them."""
     more_than_there_are = settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"] + 2
-    answers = ask(more_than_there_are, "GET", "/v1/agents/", key)
+    answers = ask(more_than_there_are, "GET", f"/v1/{path.format(agent.id)}?query=x", key)
     assert {answer.status_code for answer in answers} == {200}
 
 
