@@ -1,11 +1,11 @@
 """What workers are asked about vectors: to make one for a web process, and to look for passages that lack theirs."""
 
 from celery import shared_task
-from django.conf import settings
 
 from agents.hints import EMBED, MAKE_VECTORS
 from memory.embeddings import EmbeddingFailed
-from tools.asking import Question, Reply, reply, take
+from tools.asking import Question, Reply
+from workers.answering import serve
 from workers.tasks import this_process
 from workers.wiring import QUERY_SECONDS
 
@@ -18,9 +18,7 @@ def make_vectors() -> None:
 @shared_task(name=EMBED)
 def embed(ticket: str) -> None:
     """For a web process: {"text", "embeddings": [handle, ...]}."""
-    question = take(settings.REDIS_URL, ticket)
-    if question is not None:
-        reply(settings.REDIS_URL, ticket, _answer(question))
+    serve(ticket, _answer)
 
 
 def _answer(question: Question) -> Reply:

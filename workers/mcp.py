@@ -1,35 +1,22 @@
 """Talks to MCP servers on behalf of the web processes: lists their tools, and runs one by hand."""
 
-import logging
 from dataclasses import asdict
 from typing import Any
 
 from celery import shared_task
-from django.conf import settings
 from django.db import connection
 
 from agents.hints import ASK_MCP
-from tools.asking import Question, Reply, reply, take
+from tools.asking import Question, Reply
 from tools.mcp import McpError, TimedOut, call
 from tools.mcp.sync import remote_name, sync
 from tools.models import McpServer, Tool
-
-log = logging.getLogger(__name__)
+from workers.answering import serve
 
 
 @shared_task(name=ASK_MCP)
-def serve(ticket: str) -> None:
-    question = take(settings.REDIS_URL, ticket)
-    if question is None:
-        return
-    try:
-        answer = _answer(question)
-    except Exception:  # somebody waits for a reply
-        log.exception("A question to an MCP server could not be answered")
-        answer = {"status": "failed"}
-    finally:
-        connection.close()
-    reply(settings.REDIS_URL, ticket, answer)
+def ask_mcp(ticket: str) -> None:
+    serve(ticket, _answer)
 
 
 def _answer(question: Question) -> Reply:

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from celery import shared_task
-from django.conf import settings
 from django.db import connection
 
 from agents.hints import RUN_TOOL
@@ -12,20 +11,19 @@ from agents.models import Agent
 from agents.toolbox import agent_variables
 from tools import custom
 from tools.arguments import parse
-from tools.asking import Question, Reply, reply, take
+from tools.asking import Question, Reply
 from tools.executor import returned
 from tools.mcp import call as call_remote
 from tools.mcp.sync import remote_name
 from tools.models import Tool
 from tools.spec import ToolCall, ToolError, ToolReturn
+from workers.answering import serve
 from workers.tasks import this_process
 
 
 @shared_task(name=RUN_TOOL)
-def serve(ticket: str) -> None:
-    question = take(settings.REDIS_URL, ticket)
-    if question is not None:
-        reply(settings.REDIS_URL, ticket, _answer(question))
+def run_tool(ticket: str) -> None:
+    serve(ticket, _answer)
 
 
 def _answer(question: Question) -> Reply:

@@ -55,9 +55,10 @@ def with_vectors(method: str, want: Want, view: Any) -> Callable[..., Any]:
 
     def wanted(request: HttpRequest, given: Mapping[str, Any]) -> Wanted | None:
         try:
-            return want(principal_of(request.headers.get("Authorization")), request, given)
+            found = want(principal_of(request.headers.get("Authorization")), request, given)
         except Exception:
             return None
+        return found if found and isinstance(found.text, str) else None
 
     @csrf_exempt
     async def dispatch(request: HttpRequest, **given: Any) -> Any:

@@ -27,6 +27,7 @@ class Filled:
     conversation: str
     run: str
     step: str
+    folder: str
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +36,25 @@ def filled(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Filled:
     blocks = [{"label": f"label-{n}", "value": ""} for n in range(MANY)]
     agent = server.agent("set_lamp", memory_blocks=blocks, tags=[f"tag-{n}" for n in range(MANY)])
     block = str(client.agents.blocks.list(agent).items[0].id)
+    shelf = client.folders.create(name="walked").id
     for n in range(MANY):
-        server.agent(block_ids=[block])
+        other = server.agent(block_ids=[block])
+        client.folders.files.upload(shelf, file=(f"file {n}.txt", b"Some words."))
+        client.agents.folders.attach(client.folders.create(name=f"folder {n}").id, agent_id=agent)
+        client.agents.folders.attach(shelf, agent_id=other)
         client.archives.create(name=f"archive {n}")
         client.agents.passages.create(agent, text=f"passage {n}")
         client.agents.tools.attach(client.tools.upsert(source_code=SOURCE.format(name=f"paged_{n}")).id, agent_id=agent)
         client.conversations.create(agent_id=agent)
         client.agents.messages.create(agent, input=f"message {n}")
+    client.agents.folders.attach(shelf, agent_id=agent)
     lamps = "\n".join(call("set_lamp", folder=folder) for _ in range(MANY))
     answers = [lamps] + [call("set_lamp", folder=folder / str(n)) for n in range(MANY - 2)]
     conversation = client.conversations.create(agent_id=agent).id
     list(client.conversations.messages.create(conversation, input=turn(*answers, "!say done")))
     run = str(client.runs.list(conversation_id=conversation).items[0].id)
-    return Filled(client, agent, block, conversation, run, str(client.runs.steps.list(run).items[0].id))
+    step = str(client.runs.steps.list(run).items[0].id)
+    return Filled(client, agent, block, conversation, run, step, shelf)
 
 
 Listing = Callable[..., Iterable[Any]]
@@ -57,6 +64,10 @@ PAGED: dict[str, Callable[[Filled], Listing]] = {
     "agents.blocks.list": lambda f: lambda **words: f.client.agents.blocks.list(f.agent, **words),
     "agents.messages.list": lambda f: lambda **words: f.client.agents.messages.list(f.agent, **words),
     "agents.tools.list": lambda f: lambda **words: f.client.agents.tools.list(f.agent, **words),
+    "agents.folders.list": lambda f: lambda **words: f.client.agents.folders.list(f.agent, **words),
+    "agents.files.list": lambda f: lambda **words: f.client.agents.files.list(f.agent, **words),
+    "folders.list": lambda f: f.client.folders.list,
+    "folders.files.list": lambda f: lambda **words: f.client.folders.files.list(f.folder, **words),
     "archives.list": lambda f: f.client.archives.list,
     "blocks.list": lambda f: f.client.blocks.list,
     "blocks.agents.list": lambda f: lambda **words: f.client.blocks.agents.list(f.block, **words),
@@ -73,6 +84,7 @@ PAGED: dict[str, Callable[[Filled], Listing]] = {
 
 # These answer with a bare list, and their users go from page to page themselves.
 BARE: dict[str, Callable[[Filled], Listing]] = {
+    "folders.agents.list": lambda f: lambda **words: f.client.folders.agents.list(f.folder, **words),
     "conversations.list": lambda f: f.client.conversations.list,
     "messages.list": lambda f: f.client.messages.list,
     "tags.list": lambda f: f.client.tags.list,
@@ -128,9 +140,9 @@ def test_passages(filled: Filled) -> None:
     assert list(walked(lambda **words: listing(filled.agent, **words), limit=2, ascending=False)) == ids[::-1]
 
 
-@pytest.mark.parametrize("name", [name for name in PAGED if "messages" not in name])
+@pytest.mark.parametrize("name", [name for name in PAGED if "messages" not in name and name != "agents.files.list"])
 def test_before_goes_back_page_by_page(filled: Filled, name: str) -> None:
-    """The client follows `before` with the first id of each page."""
+    """The client follows `before` with the first id of each page. Open files it follows by another cursor."""
     listing = PAGED[name](filled)
     whole = [key_of(item) for item in listing(limit=1000, order="asc")]
     page = listing(limit=2, order="asc", before=whole[4])
