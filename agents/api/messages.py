@@ -187,7 +187,10 @@ def message_page(place: Conversation, query: Any) -> list[dict[str, Any]]:
     }
     options["use_assistant_message"] = flag(query, "use_assistant_message") is not False
     options["include_return_message_types"] = query.getlist("include_return_message_types")
-    rows = newest_page(Message.objects.filter(conversation=place), query, key=("seq",))
+    flag(query, "include_err")  # messages that tell of an error are always there
+    # No message is of a group: there are none.
+    found = Message.objects.none() if query.get("group_id") else Message.objects.filter(conversation=place)
+    rows = newest_page(found, query, key=("seq",))
     return shown(rows, View.of(options))
 
 

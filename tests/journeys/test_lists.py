@@ -59,3 +59,10 @@ def test_runs(server: Server, agent: str) -> None:
 def test_only_some_kinds(server: Server, agent: str) -> None:
     messages = server.client().agents.messages
     assert contents(messages.list(agent, order="asc", include_return_message_types=["user_message"])) == ALL[::2]
+
+
+def test_no_message_is_of_a_group(server: Server) -> None:
+    client, agent = server.client(), server.agent()
+    client.agents.messages.create(agent, input="hi")
+    assert client.agents.messages.list(agent, include_err=True).items
+    assert client.agents.messages.list(agent, group_id="group-1").items == []

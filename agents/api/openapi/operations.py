@@ -99,6 +99,8 @@ _MESSAGE_PAGE: Fields = {
     "assistant_message_tool_name?": "text",
     "assistant_message_tool_kwarg?": "text",
     "include_return_message_types?": "[text] - leave out the other kinds",
+    "group_id?": "text - of a group of agents, of which there are none: nothing is found",
+    "include_err?": "bool - messages that tell of an error are in the list in any case",
 }
 _INCLUDE: Fields = {
     "include?": "[" + " | ".join(f"'agent.{name}'" for name in RELATIONS) + "] - relations to send along",
