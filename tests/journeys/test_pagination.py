@@ -1,6 +1,7 @@
 """Every list of letta-client, as the client itself goes through it: both orders, pages of any size, each item once."""
 
 import inspect
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -36,11 +37,11 @@ def filled(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Filled:
     blocks = [{"label": f"label-{n}", "value": ""} for n in range(MANY)]
     agent = server.agent("set_lamp", memory_blocks=blocks, tags=[f"tag-{n}" for n in range(MANY)])
     block = str(client.agents.blocks.list(agent).items[0].id)
-    shelf = client.folders.create(name="walked").id
+    shelf = client.folders.create(name=f"walked {uuid.uuid4().hex}").id
     for n in range(MANY):
         other = server.agent(block_ids=[block])
         client.folders.files.upload(shelf, file=(f"file {n}.txt", b"Some words."))
-        client.agents.folders.attach(client.folders.create(name=f"folder {n}").id, agent_id=agent)
+        client.agents.folders.attach(client.folders.create(name=f"folder {n} {uuid.uuid4().hex}").id, agent_id=agent)
         client.agents.folders.attach(shelf, agent_id=other)
         client.archives.create(name=f"archive {n}")
         client.agents.passages.create(agent, text=f"passage {n}")

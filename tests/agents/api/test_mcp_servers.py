@@ -23,7 +23,7 @@ TOKEN = "Bearer a-long-secret-token-9876"
 
 @pytest.fixture(autouse=True)
 def _worker(monkeypatch: pytest.MonkeyPatch, allowed: None) -> None:  # noqa: F811
-    monkeypatch.setattr(hints, "_sent", lambda task, ticket: worker.serve(ticket) is None)
+    monkeypatch.setattr(hints, "_sent", lambda task, ticket: worker.ask_mcp(ticket) is None)
 
 
 @pytest.fixture
@@ -278,11 +278,11 @@ class TestRun:
         note, file = tool(acme, made, "note"), tmp_path / "note"
         args = {"path": str(file), "text": "x"}
         assert "worker" in acme.refused(503, "POST", path_of(made, "tools", note["id"], "run"), {"args": args})
-        worker.serve(tickets[0])
+        worker.ask_mcp(tickets[0])
         assert not file.exists()
 
     def test_a_ticket_is_served_once(self, acme: Any, made: dict[str, Any], monkeypatch: Any, tmp_path: Any) -> None:
-        monkeypatch.setattr(hints, "_sent", lambda task, ticket: [worker.serve(ticket), worker.serve(ticket)] != [])
+        monkeypatch.setattr(hints, "_sent", lambda task, ticket: [worker.ask_mcp(ticket), worker.ask_mcp(ticket)] != [])
         run(acme, made, "note", path=str(tmp_path / "note"), text="x")
         assert (tmp_path / "note").read_text() == "x\n"
 
