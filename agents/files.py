@@ -13,7 +13,7 @@ from psycopg.errors import QueryCanceled
 
 from agents.loop.directories import path_of
 from agents.models import Agent, AgentFile
-from memory.archival import Archival, Embed
+from memory.archival import Archival, Embed, nothing_to_keep
 from memory.models import Archive, File
 from memory.search import Found
 from tools.spec import ToolError
@@ -140,7 +140,7 @@ class Files:
         archives = Archive.objects.filter(
             organization_id=self._agent.organization_id, folder__agents=self._agent.id
         ).values_list("id", flat=True)
-        archival = Archival(self._agent.organization_id, list(archives), _nothing_to_keep, self._embed)
+        archival = Archival(self._agent.organization_id, list(archives), nothing_to_keep, self._embed)
         found = archival.search(query, top_k=limit)
         return found, {id: path for path, id in self._paths().items()}
 
@@ -289,7 +289,3 @@ def _shortened(line: str) -> str:
 
 def _path(row: AgentFile) -> str:
     return path_of(row.file.folder.name, row.file.name)
-
-
-def _nothing_to_keep() -> Archive:
-    raise AssertionError("a search files nothing")

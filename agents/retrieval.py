@@ -5,6 +5,7 @@ stands before the next message never changes, and providers' caches hit.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import chain, zip_longest
@@ -21,9 +22,8 @@ from agents.retry import settled
 from agents.rows import INPUT, flat_text
 from agents.turns import Turn, execute, fence
 from memory import recall
-from memory.archival import Archival, Embed
+from memory.archival import Archival, Embed, nothing_to_keep
 from memory.embeddings import Vector
-from memory.models import Archive
 
 SOURCES = ("archives", "messages")
 DEFAULT_TOKENS = 1_000
@@ -33,6 +33,7 @@ CANDIDATES = 10
 
 HEAD = "<retrieved_memory>\nFound in your memory for this message. It may be out of date or beside the point.\n"
 TAIL = "</retrieved_memory>"
+_END = re.compile(r"<(?=\s*/\s*retrieved_memory\s*>)", re.IGNORECASE)
 
 
 def retrieval_faults(given: Any) -> dict[str, str]:
@@ -87,13 +88,9 @@ def _found(turn: Turn, loaded: Loaded, query: str, embed: Embed) -> Iterator[tup
 
 
 def _passages(agent: Any, query: str, embed: Embed) -> list[tuple[str, str]]:
-    shelf = Archival(agent.organization_id, agent.archive_ids, _nothing_to_keep, embed)
+    shelf = Archival(agent.organization_id, agent.archive_ids, nothing_to_keep, embed)
     found = shelf.search(query, top_k=CANDIDATES)
     return [(passage.id, f"[{passage.created_at:%Y-%m-%d}] {passage.text}") for passage in found]
-
-
-def _nothing_to_keep() -> Archive:
-    raise AssertionError("a search files nothing")
 
 
 def _messages(turn: Turn, loaded: Loaded, query: str, embed: Embed) -> list[tuple[str, str]]:
@@ -111,7 +108,8 @@ def _fitting(found: Iterator[tuple[str, str]], tokens: int) -> dict[str, Any]:
     """As much as the agent's `tokens` allow. What is too long is passed over."""
     ids, lines, left = [], [], tokens - estimate(HEAD + TAIL)
     for id, text in found:
-        line = f"- {text}\n"
+        told = _END.sub(r"<\\", text)  # what was filed cannot end what is told
+        line = f"- {told}\n"
         if (cost := estimate(line)) <= left:
             ids.append(id)
             lines.append(line)

@@ -39,6 +39,11 @@ class Draft:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+def nothing_to_keep() -> Archive:
+    """`make_default` of one that only searches."""
+    raise AssertionError("a search files nothing")
+
+
 class Archival:
     """The archives of one agent. `make_default` creates and attaches the first one, when there is something to keep.
 

@@ -22,7 +22,7 @@ from agents.api.views import ApiView, answer
 from agents.errors import invalid
 from agents.models import Agent, AgentArchive
 from agents.toolbox import default_archive
-from memory.archival import DEFAULT_RESULTS, Archival, TagMatch
+from memory.archival import DEFAULT_RESULTS, Archival, TagMatch, nothing_to_keep
 from memory.models import Archive, Passage
 from memory.search import by_words
 
@@ -134,7 +134,7 @@ def _within(principal: Principal, given: dict[str, Any], vectors: Vectors | None
         checked_id("archive", archive_id, ("body", "archive_id"))
         archives = archives.filter(id=one(principal, Archive, archive_id).id)
     ids = list(archives.values_list("id", flat=True))
-    return Archival(principal.organization_id, ids, _nothing_to_keep, vectors.of if vectors else None)
+    return Archival(principal.organization_id, ids, nothing_to_keep, vectors.of if vectors else None)
 
 
 def _archival(agent: Agent, vectors: Vectors | None = None) -> Archival:
@@ -148,10 +148,6 @@ def _passages(principal: Principal, agent: Agent) -> Any:
 
 def _archive_ids(agent: Agent) -> list[str]:
     return list(AgentArchive.objects.filter(agent=agent).order_by("id").values_list("archive_id", flat=True))
-
-
-def _nothing_to_keep() -> Archive:
-    raise AssertionError("a search files nothing")
 
 
 def _result(passage: Passage, zone: tzinfo) -> Shape:

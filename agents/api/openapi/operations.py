@@ -68,7 +68,7 @@ TAGS = {
     "messages": "Recall memory: every message of the organization.",
     "blocks": "Core memory blocks on their own; agents share them.",
     "blocks.versions": "What a block's value was, and who gave it.",
-    "tools": "The organization's tools. They are read here, and run by agents alone.",
+    "tools": "The organization's tools: made from source, changed, found, tried, and given to agents.",
     "mcp_servers": "Servers whose tools agents can have.",
     "archives": "Archives and the passages that are filed in them.",
     "passages": "Search in all archives.",
