@@ -18,7 +18,8 @@ from agents.errors import BadRequest, Conflict
 from agents.loop.step import Waiting
 from agents.models import TERMINAL, Approval, Conversation, Message, Run, Step, ToolAttempt
 from agents.rows import flat_text
-from agents.turns import Turn, insert, set_columns
+from agents.statements import insert, set_columns
+from agents.turns import Turn
 from tools.spec import ToolCall, ToolReturn
 
 DENIED = "Error: request to call tool denied. User reason: {reason}"

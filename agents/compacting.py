@@ -14,7 +14,8 @@ from agents.loop.ports import LLM, Abort
 from agents.models import Conversation, Message
 from agents.retry import settled
 from agents.rows import summary_row
-from agents.turns import Turn, fence, insert
+from agents.statements import insert
+from agents.turns import Turn, fence
 
 log = logging.getLogger(__name__)
 

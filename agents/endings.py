@@ -7,23 +7,16 @@ from django.utils import timezone
 
 from accounts.fields import new_id
 from agents.errors import LLMError
-from agents.events import closing_entries
+from agents.events import TOTALS, Totals, closing_entries
 from agents.faultpoints import faultpoint
 from agents.loop.decision import Finished
 from agents.mail import wake
 from agents.models import TERMINAL, Message, Run, Step, ToolAttempt
 from agents.retry import settled
 from agents.rows import return_row
-from agents.turns import READY_AT, READY_NOW, Turn, execute, fence, insert, set_columns
+from agents.statements import execute, insert, set_columns
+from agents.turns import READY_AT, READY_NOW, Turn, close_step, fence
 from tools.spec import ToolReturn
-
-# After a run has ended: is there perhaps a later one? The row's own counter answers, because it is read again when
-# this statement had to wait for an accept; a subquery over the runs would still show the moment before.
-_PASS_ON = """
-UPDATE agents_inbox SET hinted_at = clock_timestamp(),
-       ready_at = CASE WHEN next_run_seq > %s + 1 OR %s THEN clock_timestamp() END
- WHERE conversation_id = %s RETURNING ready_at IS NOT NULL
-"""
 
 _WAIT = """
 UPDATE agents_run SET status = 'queued', not_before = clock_timestamp() + make_interval(secs => %s)
@@ -96,20 +89,16 @@ def end(
     done = bool(answered) or turn.step.status == Step.Status.RESPONDED
     paired = _pair_open_calls(turn, ending) if pair and done else []
     now = timezone.now()
-    set_columns(
-        turn.step,
-        (answered or {})
-        | {
-            "status": Step.Status.COMMITTED if done else Step.Status.ABORTED,
-            "claims": 0,
-            "tool_ns": turn.tool_ns or None,
-            "stop_reason": ending.stop_reason,
-            "error_code": ending.error_code,
-            "error_message": ending.error_message,
-            "completed_at": now,
-        },
-    )
-    fields = {
+    closed = {
+        "status": Step.Status.COMMITTED if done else Step.Status.ABORTED,
+        "claims": 0,
+        "tool_ns": turn.tool_ns or None,
+        "stop_reason": ending.stop_reason,
+        "error_code": ending.error_code,
+        "error_message": ending.error_message,
+        "completed_at": now,
+    }
+    ended = {
         "status": status,
         "steps_done": turn.step.no if done else turn.run.steps_done,
         "stop_reason": ending.stop_reason,
@@ -118,14 +107,15 @@ def end(
         "final_event_seq": turn.number(3),
         "completed_at": now,
     }
-    set_columns(turn.run, fields)
-    for name, value in fields.items():
-        setattr(turn.run, name, value)
-    turn.closing = closing_entries(turn.run)  # here, where there is a connection already
     # One that brought an answer has overtaken those before it.
+    overtook = turn.run.approval_id is not None
+    turn.ready, *totals = close_step(turn, (answered or {}) | closed, ended, ready=overtook, told=TOTALS)
+    for name, value in ended.items():
+        setattr(turn.run, name, value)
+    before = Totals.of(*totals)
+    turn.closing = closing_entries(turn.run, before.and_step(answered) if answered else before)
     if woken := wake(turn.run):
         turn.also_ready.append(woken)
-    turn.ready = execute(_PASS_ON, [turn.run.seq, turn.run.approval_id is not None, turn.conversation.id])[0]
     return paired
 
 

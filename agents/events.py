@@ -31,6 +31,68 @@ UNKNOWN_LLM_FAILURE = ("llm_error", "The request to the model failed.")
 INTERNAL_FAILURE = ("internal_error", "The run failed.")
 
 
+# What is known of a run in the end; `run` stands for it.
+TOTALS = """
+(SELECT count(*) FROM agents_message WHERE run_id = run.id AND event_seq IS NOT NULL),
+(SELECT ARRAY[sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(cache_write_tokens),
+              sum(reasoning_tokens), count(*),
+              (array_agg(prompt_tokens + completion_tokens ORDER BY no DESC))[1]]::bigint[]
+   FROM agents_step WHERE run_id = run.id AND status IN ('committed', 'responded'))
+"""
+
+
+class Totals(NamedTuple):
+    """Of a run: how many messages its durable events show; tokens summed over its recorded answers; their number; and
+    the size of the last, with what it answered."""
+
+    shown: int
+    prompt: int
+    completion: int
+    cached: int
+    cache_write: int
+    reasoning: int
+    steps: int
+    context: int
+
+    @classmethod
+    def of(cls, shown: int, sums: list[int | None]) -> "Totals":
+        """From the values of TOTALS."""
+        return cls(shown, *(value or 0 for value in sums))
+
+    def and_step(self, answered: dict[str, Any]) -> "Totals":
+        """With a later answer, by the columns of its step."""
+        prompt, completion = answered["prompt_tokens"], answered["completion_tokens"]
+        return Totals(
+            self.shown,
+            self.prompt + prompt,
+            self.completion + completion,
+            self.cached + answered["cached_tokens"],
+            self.cache_write + answered["cache_write_tokens"],
+            self.reasoning + answered["reasoning_tokens"],
+            self.steps + 1,
+            prompt + completion,
+        )
+
+    def usage(self) -> dict[str, Any]:
+        return {
+            "completion_tokens": self.completion,
+            "prompt_tokens": self.prompt,
+            "total_tokens": self.prompt + self.completion,
+            "step_count": self.steps,
+            "run_ids": None,
+            "cached_input_tokens": self.cached,
+            "cache_write_tokens": self.cache_write,
+            "reasoning_tokens": self.reasoning,
+            "context_tokens": self.context,
+        }
+
+
+def totals_of(run: Run) -> Totals:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {TOTALS} FROM agents_run AS run WHERE id = %s", [run.id])
+        return Totals.of(*cursor.fetchone())
+
+
 def durable_events(run: Run, after: int = 0) -> Iterator[Wire]:
     """The durable events with a number above `after`, in order. A run that has ended gives its last ones too."""
     view = View.of(run.options)
@@ -46,23 +108,23 @@ def durable_events(run: Run, after: int = 0) -> Iterator[Wire]:
         yield from (event for event in final_events(run) if event["seq_id"] > after)
 
 
-def final_events(run: Run, usage: dict[str, Any] | None = None) -> list[Wire]:
+def final_events(run: Run, totals: Totals | None = None) -> list[Wire]:
     """How every run ends: the stop reason, the error if there was one, the usage unless it was cancelled."""
     seq = run.final_event_seq or 0
     events = [stop_event(run.stop_reason or "error", seq)]
     if run.status == Run.Status.FAILED:
         events.append(error_event(run, seq + 1))
     elif run.status == Run.Status.COMPLETED:
-        events.append(usage_event(usage or usage_of(run), seq + 1))
+        events.append(usage_event((totals or totals_of(run)).usage(), seq + 1))
     return events
 
 
-def closing_entries(run: Run) -> list[Wire]:
+def closing_entries(run: Run, totals: Totals | None = None) -> list[Wire]:
     """The last entries of a run's stream."""
-    usage, shown = _totals(run)
-    events: list[Wire] = [{"kind": "event", "data": event} for event in final_events(run, usage)]
+    totals = totals or totals_of(run)
+    events: list[Wire] = [{"kind": "event", "data": event} for event in final_events(run, totals)]
     last = {"run_id": run.id, "seq_id": events[-1]["data"]["seq_id"]}
-    return [*events, {"kind": "done", "data": last, "count": shown}]
+    return [*events, {"kind": "done", "data": last, "count": totals.shown}]
 
 
 def error_event(run: Run, seq: int | None = None) -> Wire:
@@ -81,39 +143,6 @@ def failure_of(run: Run) -> tuple[str, str]:
     if run.error_code in FAILURES:
         return FAILURES[run.error_code]
     return UNKNOWN_LLM_FAILURE if run.stop_reason == "llm_api_error" else INTERNAL_FAILURE
-
-
-_TOTALS = """
-SELECT (SELECT count(*) FROM agents_message WHERE run_id = %s AND event_seq IS NOT NULL),
-       COALESCE(sum(prompt_tokens), 0), COALESCE(sum(completion_tokens), 0), COALESCE(sum(cached_tokens), 0),
-       COALESCE(sum(cache_write_tokens), 0), COALESCE(sum(reasoning_tokens), 0), count(*),
-       COALESCE((array_agg(prompt_tokens + completion_tokens ORDER BY no DESC))[1], 0)
-  FROM agents_step WHERE run_id = %s AND status IN ('committed', 'responded')
-"""
-
-
-def usage_of(run: Run) -> dict[str, Any]:
-    """Tokens summed over the recorded answers of a run; `context_tokens` is the size of the last."""
-    return _totals(run)[0]
-
-
-def _totals(run: Run) -> tuple[dict[str, Any], int]:
-    """The usage of a run, and how many messages its durable events show."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TOTALS, [run.id, run.id])
-        shown, prompt, completion, cached, cache_write, reasoning, count, last = cursor.fetchone()
-    usage = {
-        "completion_tokens": completion,
-        "prompt_tokens": prompt,
-        "total_tokens": prompt + completion,
-        "step_count": count,
-        "run_ids": None,
-        "cached_input_tokens": cached,
-        "cache_write_tokens": cache_write,
-        "reasoning_tokens": reasoning,
-        "context_tokens": last,
-    }
-    return usage, shown
 
 
 class Progress(NamedTuple):

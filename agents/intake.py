@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from agents.turns import execute
+from agents.statements import execute
 
 # Locks the inbox, so that runs are numbered in the order in which they are accepted. The deadline is by the database's
 # clock, as is whatever it will be compared with.

@@ -18,7 +18,8 @@ from agents.loop.step import INTERRUPTED, Admitted, Ready, Waiting
 from agents.models import TERMINAL, Approval, Conversation, Message, Run, Step, ToolAttempt
 from agents.retry import settled
 from agents.rows import input_row, nudge_row, reply_row, return_row
-from agents.turns import READY_AT, READY_NOW, Hold, Turn, execute, fence, insert, row_of, set_columns
+from agents.statements import execute, insert, rows_of, set_columns
+from agents.turns import READY_AT, Hold, Turn, append, close_step, fence
 from agents.wire import parts
 from tools.spec import ToolReturn
 
@@ -35,24 +36,24 @@ FAILED_STOP_REASONS = {
     "insufficient_credits",
 }
 
-_TAKE_HEAD = """
-UPDATE agents_run SET status = 'running', waits = FALSE, claims = claims + 1,
-       started_at = COALESCE(started_at, clock_timestamp())
- WHERE id = (SELECT id FROM agents_run
-              WHERE conversation_id = %s AND NOT (status IN ('completed', 'failed', 'cancelled'))
-                AND (approval_id IS NOT NULL OR NOT EXISTS (
-                        SELECT 1 FROM agents_approval WHERE conversation_id = %s AND answered_at IS NULL))
-              ORDER BY approval_id IS NULL, seq LIMIT 1)
-   AND (not_before IS NULL OR not_before <= clock_timestamp() OR cancel_requested_at IS NOT NULL
-        OR deadline_at <= clock_timestamp())
-RETURNING {columns}, EXTRACT(EPOCH FROM deadline_at - clock_timestamp())::float8
-"""
-
-_OPEN_STEP = """
-INSERT INTO agents_step (id, organization_id, agent_id, run_id, no, epoch, created_at)
-VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp())
-    ON CONFLICT (run_id, no) DO UPDATE SET epoch = EXCLUDED.epoch, claims = agents_step.claims + %s
-RETURNING {columns}, xmax <> 0
+_BEGIN = """
+WITH run AS (
+     UPDATE agents_run SET status = 'running', waits = FALSE, claims = claims + 1,
+            started_at = COALESCE(started_at, clock_timestamp())
+      WHERE id = (SELECT id FROM agents_run
+                   WHERE conversation_id = %s AND NOT (status IN ('completed', 'failed', 'cancelled'))
+                     AND (approval_id IS NOT NULL OR NOT EXISTS (
+                             SELECT 1 FROM agents_approval WHERE conversation_id = %s AND answered_at IS NULL))
+                   ORDER BY approval_id IS NULL, seq LIMIT 1)
+        AND (not_before IS NULL OR not_before <= clock_timestamp() OR cancel_requested_at IS NOT NULL
+             OR deadline_at <= clock_timestamp())
+     RETURNING *),
+     step AS (
+     INSERT INTO agents_step (id, organization_id, agent_id, run_id, no, epoch, created_at)
+     SELECT %s, organization_id, agent_id, id, steps_done + 1, %s, clock_timestamp() FROM run
+         ON CONFLICT (run_id, no) DO UPDATE SET epoch = EXCLUDED.epoch, claims = agents_step.claims + %s
+     RETURNING *, xmax <> 0 AS was_there)
+SELECT {run}, {step}, EXTRACT(EPOCH FROM run.deadline_at - clock_timestamp())::float8, step.was_there FROM run, step
 """
 
 # Claiming -------------------------------------------------------------------------------------------------------------
@@ -66,15 +67,12 @@ def begin(hold: Hold, conversation: Conversation, again: bool = False) -> Turn |
 
     `again`: this claim repeats one of the same worker, which has not died in between.
     """
-    head = row_of(Run, _TAKE_HEAD, [conversation.id, conversation.id])
-    if head is None:
+    keys = [conversation.id, conversation.id, new_id("step"), hold.epoch, int(not again)]
+    opened = rows_of(_BEGIN, keys, run=Run, step=Step)
+    if opened is None:
         _rest(hold)
         return None
-    run, (seconds_left,) = head
-    keys = [new_id("step"), run.organization_id, run.agent_id, run.id, run.steps_done + 1, hold.epoch, int(not again)]
-    opened = row_of(Step, _OPEN_STEP, keys)
-    assert opened is not None
-    step, (was_there,) = opened
+    (run, step), (seconds_left, was_there) = opened
     turn = Turn(hold, conversation, run, step, is_again=was_there, seconds_left=seconds_left)
     if run.claims == 1:
         _promote(turn)
@@ -97,13 +95,14 @@ def _must_end(turn: Turn) -> tuple[str, Finished] | None:
 
 def _promote(turn: Turn) -> None:
     """The run's input becomes messages of the conversation."""
-    hold = turn.hold
-    seq = fence(hold, len(turn.run.input))
-    rows = [
-        input_row(turn.step, hold.conversation_id, accepted, seq=seq + index, index=index)
-        for index, accepted in enumerate(turn.run.input)
-    ]
-    insert(rows)
+    place, first = turn.conversation.id, turn.conversation.next_seq
+    append(
+        turn,
+        [
+            input_row(turn.step, place, accepted, seq=first + index, index=index)
+            for index, accepted in enumerate(turn.run.input)
+        ],
+    )
     if turn.answers:
         approvals.resume(turn)
 
@@ -352,9 +351,8 @@ class StepLedger:
             end(turn, status, decision, answered)
             return
         closed = {"status": Step.Status.COMMITTED, "claims": 0, "tool_ns": turn.tool_ns or None}
-        set_columns(turn.step, answered | closed | {"completed_at": timezone.now()})
-        set_columns(turn.run, {"status": Run.Status.QUEUED, "steps_done": turn.step.no, "not_before": None})
-        execute(READY_NOW, [turn.conversation.id])
+        queued = {"status": Run.Status.QUEUED, "steps_done": turn.step.no, "not_before": None}
+        close_step(turn, answered | closed | {"completed_at": timezone.now()}, queued, ready=True)
         turn.ready = True
 
 

@@ -25,7 +25,8 @@ from agents.loop.tokens import Counted, Rates, estimate_message, estimate_prompt
 from agents.mail import replies
 from agents.models import Agent, AgentFile, Conversation, Message, Step, ToolAttempt
 from agents.rows import INPUT, said, tool_return
-from agents.turns import Turn, row_of
+from agents.statements import rows_of
+from agents.turns import Turn
 from memory.core import BlockText
 from memory.models import Passage
 from tools import registry
@@ -46,7 +47,7 @@ RATES = Rates()
 
 # Written out, because every step runs it, and composing it from expressions would cost more than running it.
 _WITH_BELONGINGS = """
-SELECT {columns},
+SELECT {agent},
        (SELECT jsonb_agg(jsonb_build_object(
                     'id', block.id, 'label', block.label, 'value', block.value, 'limit', block."limit",
                     'description', block.description, 'read_only', block.read_only, 'version', block.version)
@@ -251,11 +252,11 @@ def agent_with_belongings(place: Conversation) -> Any:
     first message that is still stored. Blocks that the conversation has of its own stand in the place of the agent's.
     """
     given = [json.dumps(place.isolated_blocks), place.id, place.id, FILES_LISTED + 1, place.agent_id]
-    found = row_of(Agent, _WITH_BELONGINGS, given)
+    found = rows_of(_WITH_BELONGINGS, given, agent=Agent)
     if found is None:
         raise Agent.DoesNotExist(place.agent_id)
-    agent: Any = found[0]
-    blocks, tools, agent.archive_ids, counted, agent.oldest_seq, folders = found[1]
+    (agent,), (blocks, tools, archive_ids, counted, oldest_seq, folders) = found
+    agent.archive_ids, agent.oldest_seq = archive_ids, oldest_seq
     agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
     agent.folder_rows = json.loads(folders or "[]")
     agent.counted = Counted(*json.loads(counted)) if counted else None

@@ -16,7 +16,8 @@ from accounts.fields import clean_text, new_id
 from agents.events import failure_of
 from agents.intake import take_number
 from agents.models import TERMINAL, Agent, Conversation, Message, Run
-from agents.turns import READY_AT, READY_NOW, Turn, execute, fence
+from agents.statements import execute
+from agents.turns import READY_AT, READY_NOW, Turn, fence
 from tools.executor import returned
 from tools.spec import Status, ToolCall, ToolError, ToolReturn
 

@@ -20,7 +20,8 @@ from agents.loop.tokens import estimate
 from agents.models import Agent, Message
 from agents.retry import settled
 from agents.rows import INPUT, flat_text
-from agents.turns import Turn, execute, fence
+from agents.statements import execute
+from agents.turns import Turn, fence
 from memory import recall
 from memory.archival import Archival, Embed, nothing_to_keep
 from memory.embeddings import Vector

@@ -32,9 +32,10 @@ from agents.mail import wake
 from agents.models import TERMINAL, Approval, Callback, Conversation, Run
 from agents.retrieval import with_memories
 from agents.retry import settled
+from agents.statements import insert
 from agents.streaming import Publisher, Wires
 from agents.toolbox import CommitTools, OutsideTools
-from agents.turns import Hold, Turn, insert
+from agents.turns import Hold, Turn
 from memory.embeddings import Vector
 from tools.sandbox import Runner
 

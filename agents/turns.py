@@ -6,19 +6,14 @@ otherwise locks the row, so that a claim waits for the commit or the commit sees
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, TypeVar
-
-from django.db import connection
-from django.db.models import Model
+from typing import Any
 
 from accounts.fields import new_id
 from agents.errors import Fenced
 from agents.events import CLAIM
-from agents.models import Conversation, Message, Run, Step, ToolAttempt
+from agents.models import Conversation, Message, Run, Step
+from agents.statements import assignments, execute, insert
 from agents.wire import View, Wire
-
-M = TypeVar("M", bound=Model)
 
 _FENCE = "UPDATE agents_conversation SET next_seq = next_seq + %s WHERE id = %s AND epoch = %s RETURNING next_seq - %s"
 
@@ -37,6 +32,17 @@ UPDATE agents_inbox SET hinted_at = NULL, ready_at = CASE WHEN %s THEN COALESCE(
 READY_NOW = """
 UPDATE agents_inbox SET hinted_at = clock_timestamp(), ready_at = clock_timestamp() WHERE conversation_id = %s
 """
+
+_CLOSE_STEP = """
+WITH closed AS (UPDATE agents_step SET {step} WHERE id = %s RETURNING run_id),
+     run AS (UPDATE agents_run SET {run} WHERE id = (SELECT run_id FROM closed) RETURNING id, conversation_id)
+UPDATE agents_inbox AS inbox SET hinted_at = clock_timestamp(),
+       ready_at = CASE WHEN %s OR next_run_seq > %s + 1 THEN clock_timestamp() END
+  FROM run WHERE inbox.conversation_id = run.conversation_id
+RETURNING ready_at IS NOT NULL{told}
+"""
+
+_TAKE_NUMBERS = "WITH lane AS (UPDATE agents_conversation SET next_seq = next_seq + %s WHERE id = %s) "
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,53 +113,22 @@ def fence(hold: Hold, messages: int, *, release: bool = False) -> int:
     return row[0]
 
 
-def set_columns(row: Run | Step, values: dict[str, Any]) -> None:
-    """UPDATE these columns of the row. Composed by hand: every step does it, and a queryset takes ten times as long."""
-    meta = row._meta
-    columns: list[Any] = [meta.get_field(name) for name in values]
-    prepared = [column.get_db_prep_save(values[column.name], connection) for column in columns]
-    assignments = ", ".join(f"{column.column} = %s" for column in columns)
-    execute(f"UPDATE {meta.db_table} SET {assignments} WHERE id = %s", [*prepared, row.pk])
+def close_step(turn: Turn, step: dict[str, Any], run: dict[str, Any], *, ready: bool, told: str = "") -> Any:
+    """Write these columns of the step and of its run, and whether the conversation has more work: it has when `ready`
+    says so, or when there is a later run. One statement, because every step ends with it.
 
+    The inbox comes last, and its own counter tells of later runs: it is read again when the statement had to wait for
+    an accept, where a subquery over the runs would still show the moment before.
 
-def insert(rows: Sequence[Message | Run | ToolAttempt]) -> None:
-    """INSERT new rows of one table, for the same reason by hand."""
-    if not rows:
-        return
-    meta = rows[0]._meta
-    columns: list[Any] = [column for column in meta.local_concrete_fields if not column.generated]
-    columns = [column for column in columns if column.attname != "id" or rows[0].pk]
-    values = [column.get_db_prep_save(column.pre_save(row, True), connection) for row in rows for column in columns]
-    names = ", ".join(f'"{column.column}"' for column in columns)
-    one = f"({', '.join(['%s'] * len(columns))})"
-    execute(f"INSERT INTO {meta.db_table} ({names}) VALUES {', '.join([one] * len(rows))}", values)
-
-
-def row_of(model: type[M], statement: str, parameters: list[Any]) -> tuple[M, tuple[Any, ...]] | None:
-    """The row that a statement returns, for the same reason without a queryset; None: it returns none.
-
-    `{columns}` in the statement stands for all columns of the model, in their order. What is returned behind them comes
-    as a tuple of its own.
+    `told`: further expressions, in which `run` is the run. Returns whether there is work, and their values.
     """
-    columns, converters = _columns(model)
-    found = execute(statement.format(columns=", ".join(columns.values())), parameters)
-    if found is None:
-        return None
-    values = list(found[: len(columns)])
-    for index, convert in converters:
-        values[index] = convert(values[index], None, connection)
-    return model.from_db("default", list(columns), values), found[len(columns) :]
+    of_step, step_values = assignments(Step, step)
+    of_run, run_values = assignments(Run, run)
+    statement = _CLOSE_STEP.format(step=of_step, run=of_run, told=told and f", {told}")
+    return execute(statement, [*step_values, turn.step.id, *run_values, ready, turn.run.seq])
 
 
-@cache
-def _columns(model: type[Model]) -> tuple[dict[str, str], list[tuple[int, Callable[..., Any]]]]:
-    """The columns by attribute, and how those are read that Postgres gives in another form."""
-    fields: list[Any] = list(model._meta.concrete_fields)
-    converters = [(index, field.from_db_value) for index, field in enumerate(fields) if hasattr(field, "from_db_value")]
-    return {field.attname: f'"{field.column}"' for field in fields}, converters
-
-
-def execute(statement: str, parameters: list[Any]) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return cursor.fetchone() if cursor.description else None
+def append(turn: Turn, rows: Sequence[Message]) -> None:
+    """INSERT the conversation's next messages and take their numbers, which begin at its `next_seq`. In the transaction
+    of the claim, which has locked and read the conversation."""
+    insert(rows, _TAKE_NUMBERS, [len(rows), turn.conversation.id])

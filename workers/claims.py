@@ -14,17 +14,18 @@ from agents.faultpoints import faultpoint
 from agents.loop.ports import Abort
 from agents.models import Conversation
 from agents.retry import settled
-from agents.turns import Hold, Turn, row_of
+from agents.statements import rows_of
+from agents.turns import Hold, Turn
 
 log = logging.getLogger(__name__)
 
 # The database's clock alone counts. The row is re-read by the statements after this one, never by a join in it, which
 # would show the moment before the lock was granted.
 _CLAIM = """
-UPDATE agents_conversation
+UPDATE agents_conversation AS lane
    SET epoch = epoch + 1, owner = %s, lease_until = clock_timestamp() + make_interval(secs => %s)
  WHERE id = %s AND (lease_until IS NULL OR lease_until < clock_timestamp() OR owner = %s)
-RETURNING {columns}
+RETURNING {lane}
 """
 
 # Not one that its own turn has given back a moment ago: nobody could take it until the lease ran out.
@@ -113,8 +114,8 @@ def claim(conversation_id: str, owner: str, lease: float, again: bool = False) -
     `again`: an earlier try may have come through unheard. Then the hold is ours, and is taken anew.
     """
     with transaction.atomic():
-        taken = row_of(Conversation, _CLAIM, [owner, lease, conversation_id, owner if again else None])
+        taken = rows_of(_CLAIM, [owner, lease, conversation_id, owner if again else None], lane=Conversation)
         if taken is None:
             return None
-        conversation = taken[0]
+        (conversation,), _ = taken
         return ledger.begin(Hold(conversation.id, conversation.epoch), conversation, again)

@@ -23,7 +23,7 @@ from agents.api.shapes import run_shape
 from agents.api.sse import event_stream
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict, InvalidRequest, invalid
-from agents.events import durable_events, failure_of, usage_of
+from agents.events import durable_events, failure_of, totals_of
 from agents.following import ended, hub, in_thread, is_over
 from agents.models import TERMINAL, Agent, Approval, Conversation, Message, Run
 from agents.runs import Offer, accept, cancel, close_approval
@@ -127,7 +127,7 @@ def outcome(run_id: str) -> JsonResponse:
         status = ERROR_STATUS.get(error_type, 500)
         # The run is over: the same request, sent again, would only be given this answer again.
         return JsonResponse({"error": error, "run_id": run.id}, status=status, headers={"x-should-retry": "false"})
-    return told(list(durable_events(run)), usage_event(usage_of(run)))
+    return told(list(durable_events(run)), usage_event(totals_of(run).usage()))
 
 
 def told(events: list[Wire], usage: Wire) -> JsonResponse:

@@ -12,7 +12,7 @@ from agents.api.scope import conversation, one, owned
 from agents.api.shapes import run_metrics_shape, run_shape, step_shape
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict, invalid
-from agents.events import usage_of
+from agents.events import totals_of
 from agents.models import TERMINAL, Message, Run, Step
 from agents.wire import View, shown
 from tools.models import Tool
@@ -76,7 +76,7 @@ class RunSteps(ApiView):
 
 class RunUsage(ApiView):
     def get(self, request: Request, run_id: str) -> HttpResponse:
-        usage = usage_of(one(self.principal(request), Run, run_id))
+        usage = totals_of(one(self.principal(request), Run, run_id)).usage()
         return answer(
             {
                 "completion_tokens": usage["completion_tokens"],

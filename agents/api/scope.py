@@ -9,7 +9,7 @@ from accounts.keys import Principal
 from agents.api.requests import checked_id
 from agents.errors import NotFound
 from agents.models import Agent, Approval, Conversation, Identity, IdentityJob, Message, Run, Step
-from agents.turns import row_of
+from agents.statements import rows_of
 from memory.models import Archive, Block, File, Folder, Passage
 from tools.models import McpServer, Tool
 
@@ -34,7 +34,7 @@ KINDS: dict[type, tuple[str, str]] = {
 
 # Written out, because every message begins with it. The CASE is the expression of the index conversation_default_of.
 _DEFAULT = """
-SELECT {columns} FROM agents_conversation
+SELECT {place} FROM agents_conversation AS place
  WHERE CASE WHEN is_default THEN agent_id END = %s AND organization_id = %s
 """
 
@@ -65,10 +65,11 @@ def defaults_of(agent_ids: Sequence[str], rows: QuerySet[Conversation] | None = 
 def default_conversation(principal: Principal, agent_id: str) -> Conversation:
     """The agent's own thread. Raises NotFound for the agent."""
     checked_id("agent", agent_id)
-    found = row_of(Conversation, _DEFAULT, [agent_id, principal.organization_id])
+    found = rows_of(_DEFAULT, [agent_id, principal.organization_id], place=Conversation)
     if found is None:
         raise NotFound("Agent", agent_id)
-    return found[0]
+    (place,), _ = found
+    return place
 
 
 def conversation(principal: Principal, id: str, agent_id: str | None = None) -> Conversation:

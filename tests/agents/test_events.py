@@ -3,7 +3,7 @@
 import pytest
 
 from agents.errors import LLMError
-from agents.events import FAILURES, Progress, durable_events, progress_of, usage_of
+from agents.events import FAILURES, Progress, durable_events, progress_of, totals_of
 from agents.models import Step
 from tests.agents import given
 from tests.agents.loop.doubles import calls, says
@@ -70,8 +70,8 @@ def test_a_failed_run_says_what_went_wrong(code):
 
 
 def test_usage_counts_recorded_answers_alone(done):
-    usage = usage_of(done)
+    usage = totals_of(done).usage()
     assert (usage["prompt_tokens"], usage["completion_tokens"], usage["step_count"]) == (20, 10, 2)
     assert usage["context_tokens"] == 15
     Step.objects.filter(no=2).update(status="aborted")
-    assert usage_of(done)["total_tokens"] == 15
+    assert totals_of(done).usage()["total_tokens"] == 15
