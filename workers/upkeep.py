@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Callable
 
-from agents.identity_jobs import advance_job, discard_exports
-from agents.retention import purge_some
+from agents.privacy.jobs import advance_job, discard_exports
+from agents.privacy.retention import purge_some
 from workers.wakeful import Wakeful
 
 BREATH = 0.02

@@ -14,8 +14,8 @@ from accounts.admin import OfOrganization, ReadOnly, counted, person
 from agents.admin.display import block_of, link, list_link, pretty, when
 from agents.errors import ClientError
 from agents.hints import want_upkeep
-from agents.identity_jobs import start
 from agents.models import Identity, IdentityJob
+from agents.privacy.jobs import start
 
 SURE = "erase"
 

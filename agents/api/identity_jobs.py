@@ -10,8 +10,8 @@ from agents.api.shapes import Shape, moment
 from agents.api.views import ApiView, answer
 from agents.errors import NotFound
 from agents.hints import want_upkeep
-from agents.identity_jobs import start
 from agents.models import ExportPiece, Identity, IdentityJob
+from agents.privacy.jobs import start
 
 
 class Start(ApiView):

@@ -3,8 +3,8 @@
 import pytest
 from django.test import Client
 
-from agents.identity_jobs import advance_job
 from agents.models import Agent, Identity, IdentityJob
+from agents.privacy.jobs import advance_job
 from tests.admin.conftest import Tenant
 
 LIST, JOBS = "/admin/agents/identity/", "/admin/agents/identityjob/"

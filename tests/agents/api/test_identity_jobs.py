@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.identity_jobs import advance_job
+from agents.privacy.jobs import advance_job
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.models import Purge
-from agents.retention import purge_some
+from agents.privacy.retention import purge_some
 
 NEVER = {"runs_days": None, "messages_days": None, "block_versions_days": None}
 

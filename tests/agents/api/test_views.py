@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from agents.api import urls
-from agents.identity_jobs import advance_job
+from agents.privacy.jobs import advance_job
 from tests.agents import given
 from tests.agents.loop.doubles import says
 from tools.models import McpServer, Tool

@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Purge, Retention
-from agents import retention
 from agents.errors import LLMError
 from agents.models import Approval, Callback, Conversation, Message, Run, Step
+from agents.privacy import retention
 from memory.models import Block, BlockVersion
 from tests.agents import given
 from tests.agents.loop.doubles import calls, says

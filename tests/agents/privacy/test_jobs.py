@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from agents import exporting, identity_jobs
 from agents.errors import Conflict
 from agents.folders import attach
-from agents.identity_jobs import KEPT, advance_job, discard_exports, start
 from agents.models import Agent, Conversation, ExportPiece, Identity, IdentityJob, Message, Run
+from agents.privacy import exporting, jobs
+from agents.privacy.jobs import KEPT, advance_job, discard_exports, start
 from memory import files
 from memory.files import Upload
 from memory.models import Archive, Block, BlockVersion, Folder, Passage
@@ -206,7 +206,7 @@ def test_a_worker_that_dies_in_a_batch_has_done_nothing_of_it(ann, monkeypatch, 
             raise KeyboardInterrupt
         killed.append(about)
 
-    monkeypatch.setattr(identity_jobs, "faultpoint", dying)
+    monkeypatch.setattr(jobs, "faultpoint", dying)
     job = start(ann, kind, None)
     going = True
     while going:
@@ -228,13 +228,13 @@ def test_a_batch_that_fails_is_tried_again_and_in_the_end_given_up(ann, monkeypa
     def broken(job):
         raise ValueError("broken")
 
-    monkeypatch.setitem(identity_jobs._BATCHES, EXPORT, broken)
+    monkeypatch.setitem(jobs._BATCHES, EXPORT, broken)
     job = start(ann, EXPORT, None)
-    for _ in range(identity_jobs.MOST_FAILURES):
+    for _ in range(jobs.MOST_FAILURES):
         assert advance_job() is True
         IdentityJob.objects.update(not_before=None)
     job.refresh_from_db()
-    assert (job.status, job.failures) == ("failed", identity_jobs.MOST_FAILURES)
+    assert (job.status, job.failures) == ("failed", jobs.MOST_FAILURES)
     assert "ValueError" in job.error
     assert advance_job() is False
 

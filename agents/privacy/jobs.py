@@ -11,11 +11,11 @@ from django.db import Error, IntegrityError, InterfaceError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from agents.erasing import erase_some
 from agents.errors import Conflict
-from agents.exporting import export_some
 from agents.faultpoints import faultpoint
 from agents.models import ExportPiece, Identity, IdentityJob
+from agents.privacy.erasing import erase_some
+from agents.privacy.exporting import export_some
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
-from agents.belongings import agents_of, archives_of, blocks_of, folders_of
 from agents.models import (
     Agent,
     Conversation,
@@ -18,6 +17,7 @@ from agents.models import (
     Step,
     ToolAttempt,
 )
+from agents.privacy.belongings import agents_of, archives_of, blocks_of, folders_of
 from memory.models import Archive, Block, BlockVersion, File, FileContent, Folder, Passage
 
 ROWS = 200

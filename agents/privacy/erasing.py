@@ -5,7 +5,6 @@ from collections.abc import Callable
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from agents.belongings import agents_of, archives_of, blocks_of, folders_of
 from agents.models import (
     TERMINAL,
     Agent,
@@ -20,7 +19,8 @@ from agents.models import (
     Message,
     Run,
 )
-from agents.retention import BATCH, RUNS_AT_ONCE, Counts, deleted
+from agents.privacy.belongings import agents_of, archives_of, blocks_of, folders_of
+from agents.privacy.retention import BATCH, RUNS_AT_ONCE, Counts, deleted
 from memory import files
 from memory.models import Archive, Block, File, Folder, Passage
 
