@@ -69,6 +69,8 @@ def _columns(model: type[Model]) -> tuple[dict[str, str], list[tuple[int, Callab
 
 
 def execute(statement: str, parameters: list[Any]) -> Any:
+    """The first row that the statement returns, if it is one that returns rows."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchone() if cursor.description else None
+        # Not `cursor.description`, which makes an object of every column.
+        return cursor.fetchone() if cursor.pgresult.nfields else None

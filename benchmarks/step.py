@@ -80,6 +80,14 @@ def machine() -> str:
     return f"{platform.platform()}, {os.cpu_count()} cores, load {load}, Python {platform.python_version()}"
 
 
+def pace() -> float:
+    """CPU seconds of a loop that is always the same."""
+    started, total = time.process_time(), 0
+    for number in range(1_000_000):
+        total += number % 7
+    return time.process_time() - started
+
+
 @contextmanager
 def serving(folder: Path, slots: int = 50, workers: int = 1) -> Iterator[Server]:
     with running(folder / "services", throwaway=True) as backing, FakeLLM() as llm:
@@ -131,13 +139,14 @@ def turn(server: Server, started: float, ended: float, run_id: str) -> Turn:
 
 
 def report(name: str, turns: list[Turn], web: float, worker: float, elapsed: float) -> None:
+    """With the machine's pace in these minutes, by which CPU times can be compared."""
     steps = sum(turn.steps for turn in turns)
     overheads = sorted(turn.overhead for turn in turns)
 
     def median(phase: str) -> str:
         return f"{phase} {statistics.median(getattr(turn, phase) for turn in turns) * 1e3:.1f}"
 
-    print(f"\n{name}: {steps / elapsed:.0f} steps/s")
+    print(f"\n{name}: {steps / elapsed:.0f} steps/s; a million rounds of a loop take {pace() * 1e3:.0f} ms")
     print(f"  overhead per step   p50 {overheads[len(overheads) // 2] * 1e3:.1f} ms, "
           f"p95 {overheads[int(len(overheads) * 0.95)] * 1e3:.1f} ms")  # fmt: skip
     print("  phases of a turn    " + ", ".join(map(median, ("accept", "wake", "work", "llm", "answer"))) + " ms (p50)")
