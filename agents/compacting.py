@@ -2,16 +2,21 @@
 
 import logging
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 
 from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Least
 
 from accounts.fields import clean_text, new_id
 from agents.errors import LLMError
 from agents.faultpoints import faultpoint
 from agents.loading import RATES, Loaded, load_state, model_settings
 from agents.loop.compaction import SUMMARY_SHARE, CompactionSettings, Summarizer, first_unsummarised, summarised
+from agents.loop.messages import MOST_TOKENS, Usage
 from agents.loop.ports import LLM, Abort
-from agents.models import Conversation, Message
+from agents.models import Conversation, Message, Step
 from agents.retry import settled
 from agents.rows import summary_row
 from agents.statements import insert
@@ -42,31 +47,37 @@ def compact(
     first = first_unsummarised(window.history, window.sizes, fixed, fits, settings, least=window.first, idle=wanted)
     if not first:
         return loaded
+    used = [Usage()]
     leaving = (*([window.summary] if window.summary else []), *window.history[:first])
     try:
-        text = summarised(leaving, _summarizer(loaded, settings, llm, window_of), settings, abort)
+        text = summarised(leaving, _summarizer(loaded, settings, llm, window_of, used.append), settings, abort)
     except LLMError as error:
         if wanted:
             raise
         log.warning("%s: no summary (%s: %s); the oldest messages leave without one", turn.run.id, error.code, error)
         return loaded
-    _record(turn, loaded, text, first, "requested" if wanted else "context_window_exceeded")
+    trigger = "requested" if wanted else "context_window_exceeded"
+    _record(turn, loaded, text, first, trigger, reduce(add, used))
     fresh = settled(lambda again: load_state(turn, window_of))
     connection.close()
     return fresh
 
 
 def _summarizer(
-    loaded: Loaded, settings: CompactionSettings, llm: Callable[[str], LLM], window_of: Callable[[str], int]
+    loaded: Loaded,
+    settings: CompactionSettings,
+    llm: Callable[[str], LLM],
+    window_of: Callable[[str], int],
+    book: Callable[[Usage], None],
 ) -> Summarizer:
     state, fits = loaded.state, int(loaded.window.fits)
     handle = settings.model if settings.model and not settings.by_itself else state.handle
     window = int(window_of(handle) / RATES.of(handle)) if handle != state.handle else fits
     longest = int(SUMMARY_SHARE * min(window, fits))
-    return Summarizer(llm(handle), handle, window, longest, state.system, state.tools)
+    return Summarizer(llm(handle), handle, window, longest, state.system, state.tools, book)
 
 
-def _record(turn: Turn, loaded: Loaded, text: str, first: int, trigger: str) -> None:
+def _record(turn: Turn, loaded: Loaded, text: str, first: int, trigger: str, used: Usage) -> None:
     window, message_id, text = loaded.window, new_id("message"), clean_text(text)
     stats = {
         "trigger": trigger,
@@ -89,6 +100,10 @@ def _record(turn: Turn, loaded: Loaded, text: str, first: int, trigger: str) -> 
             insert([row])
             kept_from = window.rows[first].seq if first < len(window.rows) else seq
             Conversation.objects.filter(id=turn.conversation.id).update(summary_seq=seq, context_from=kept_from)
+            Step.objects.filter(id=turn.step.id).update(
+                summary_prompt_tokens=Least(F("summary_prompt_tokens") + used.prompt, MOST_TOKENS),
+                summary_completion_tokens=Least(F("summary_completion_tokens") + used.completion, MOST_TOKENS),
+            )
             turn.conversation.summary_seq, turn.conversation.context_from = seq, kept_from
             return [row]
 

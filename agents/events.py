@@ -34,16 +34,18 @@ INTERNAL_FAILURE = ("internal_error", "The run failed.")
 # What is known of a run in the end; `run` stands for it.
 TOTALS = """
 (SELECT count(*) FROM agents_message WHERE run_id = run.id AND event_seq IS NOT NULL),
-(SELECT ARRAY[sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(cache_write_tokens),
-              sum(reasoning_tokens), count(*),
-              (array_agg(prompt_tokens + completion_tokens ORDER BY no DESC))[1]]::bigint[]
-   FROM agents_step WHERE run_id = run.id AND status IN ('committed', 'responded'))
+(SELECT ARRAY[sum(prompt_tokens * kept + summary_prompt_tokens),
+              sum(completion_tokens * kept + summary_completion_tokens),
+              sum(cached_tokens * kept), sum(cache_write_tokens * kept), sum(reasoning_tokens * kept), sum(kept),
+              (array_agg((prompt_tokens + completion_tokens) * kept ORDER BY kept DESC, no DESC))[1]]::bigint[]
+   FROM (SELECT *, (status IN ('committed', 'responded'))::int AS kept
+           FROM agents_step WHERE run_id = run.id) AS step)
 """
 
 
 class Totals(NamedTuple):
-    """Of a run: how many messages its durable events show; tokens summed over its recorded answers; their number; and
-    the size of the last, with what it answered."""
+    """Of a run: how many messages its durable events show; tokens summed over its recorded answers, and the summaries
+    that were made for them; how many answers; and the size of the last, with what it answered."""
 
     shown: int
     prompt: int

@@ -1,10 +1,12 @@
 """The admin of runs, steps, tool attempts and messages: a ledger. It is read; cancelling and retrying are actions."""
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -43,7 +45,7 @@ class StepInline(LedgerInline):
 
     @admin.display(description="tokens in / out")
     def tokens(self, step: Step) -> str:
-        return _tokens(step.prompt_tokens, step.completion_tokens, step.cached_tokens)
+        return _tokens(step.all_prompt_tokens, step.all_completion_tokens, step.cached_tokens)
 
     @admin.display(description="model time")
     def llm_time(self, step: Step) -> str:
@@ -111,10 +113,10 @@ class LedgerAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
         return when(row.created_at)
 
 
-def _of_run(column: str) -> Subquery:
-    """The sum of a column over the steps of each run."""
+def _of_run(*columns: str) -> Subquery:
+    """The sum of these columns over the steps of each run."""
     steps = Step.objects.filter(run=OuterRef("pk")).order_by().values("run")
-    return Subquery(steps.annotate(it=Sum(column)).values("it"))
+    return Subquery(steps.annotate(it=Sum(reduce(add, map(F, columns)))).values("it"))
 
 
 @admin.register(Run)
@@ -177,9 +179,9 @@ class RunAdmin(LedgerAdmin):
         return rows.annotate(
             llm_ns=_of_run("llm_ns"),
             tool_ns=_of_run("tool_ns"),
-            prompt_tokens=_of_run("prompt_tokens"),
+            prompt_tokens=_of_run("prompt_tokens", "summary_prompt_tokens"),
             cached_tokens=_of_run("cached_tokens"),
-            completion_tokens=_of_run("completion_tokens"),
+            completion_tokens=_of_run("completion_tokens", "summary_completion_tokens"),
         )
 
     @admin.display(description="queued / ran for")
@@ -278,6 +280,7 @@ class StepAdmin(LedgerAdmin):
                 "fields": (
                     ("prompt_tokens", "cached_tokens", "cache_write_tokens"),
                     ("completion_tokens", "reasoning_tokens", "context_window"),
+                    ("summary_prompt_tokens", "summary_completion_tokens"),
                 )
             },
         ),
@@ -302,7 +305,7 @@ class StepAdmin(LedgerAdmin):
 
     @admin.display(description="tokens in / out")
     def tokens(self, step: Step) -> str:
-        return _tokens(step.prompt_tokens, step.completion_tokens, step.cached_tokens)
+        return _tokens(step.all_prompt_tokens, step.all_completion_tokens, step.cached_tokens)
 
     @admin.display(description="first token after")
     def first_token(self, step: Step) -> str:

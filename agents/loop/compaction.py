@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Any, TypeVar
 
 from agents.errors import LLMError
-from agents.loop.messages import Message
+from agents.loop.messages import Message, Usage
 from agents.loop.ports import LLM, Abort, LLMRequest, ModelSettings
 from agents.loop.prompts import SUMMARIZE
 from agents.loop.reply import fold
@@ -244,6 +244,7 @@ class Summarizer:
 
     window   what it can read at once, and `longest` what it may write: tokens, as they are estimated
     system   the agent's own prompt and `tools`, for one that sums up its own conversation
+    book     is told what each call has used
     """
 
     llm: LLM
@@ -252,6 +253,7 @@ class Summarizer:
     longest: int
     system: str
     tools: tuple[ToolSpec, ...] = ()
+    book: Callable[[Usage], None] = lambda usage: None
 
     def room(self, instructions: int) -> int:
         """For what it is to read, beside its instructions and the summary of what came before."""
@@ -333,7 +335,9 @@ def _some(messages: tuple[Message, ...], room: int) -> tuple[tuple[Message, ...]
 
 
 def _answer(request: LLMRequest, who: Summarizer, settings: CompactionSettings, abort: Abort) -> str:
-    text = fold(who.llm.stream(request, abort), lambda event: None, str).text.strip()
+    reply = fold(who.llm.stream(request, abort), lambda event: None, str)
+    who.book(reply.usage)
+    text = reply.text.strip()
     if not text:
         raise LLMError("empty_response", "The summariser gave an empty answer.", retryable=True)
     return beginning(text[: settings.clip], who.longest)

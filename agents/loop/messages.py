@@ -57,6 +57,9 @@ class Usage:
     def total(self) -> int:
         return self.prompt + self.completion
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
     def within_bounds(self) -> "Usage":
         """As it can be stored: providers have said all kinds of numbers."""
         return Usage(*(min(max(getattr(self, field.name), 0), MOST_TOKENS) for field in fields(self)))

@@ -134,6 +134,10 @@ class Step(models.Model):
         default=0, db_default=0, help_text="what was thought of the prompt before the provider counted it"
     )
     completion_tokens = models.PositiveIntegerField(default=0, db_default=0)
+    summary_prompt_tokens = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="of the calls that summarised the context"
+    )
+    summary_completion_tokens = models.PositiveIntegerField(default=0, db_default=0)
     cached_tokens = models.PositiveIntegerField(default=0, db_default=0)
     cache_write_tokens = models.PositiveIntegerField(default=0, db_default=0)
     reasoning_tokens = models.PositiveIntegerField(default=0, db_default=0)
@@ -157,6 +161,15 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"step {self.no}"
+
+    @property
+    def all_prompt_tokens(self) -> int:
+        """With those of summaries, as the provider will charge for them."""
+        return self.prompt_tokens + self.summary_prompt_tokens
+
+    @property
+    def all_completion_tokens(self) -> int:
+        return self.completion_tokens + self.summary_completion_tokens
 
 
 class ToolAttempt(models.Model):

@@ -112,6 +112,28 @@ def test_a_full_window_is_summarised_before_the_model_is_asked(server: Server) -
     assert server.transcript(agent)[0].startswith("user: 0:")
 
 
+def test_what_a_summary_has_used_is_counted(server: Server) -> None:
+    """On request, and before an answer: the usage of the run and its step has both."""
+    server.llm.reset()
+    client, agent = server.client(), talked(server, 2)
+    server.llm.script(match="Conversation:", text=SUMMARY, usage={"prompt_tokens": 700, "completion_tokens": 9})
+    client.agents.messages.compact(agent, compaction_settings={"mode": "all"})
+    [run] = client.runs.list(agent_id=agent, limit=1).items
+    whole = client.runs.usage.retrieve(run.id)
+    assert (whole.prompt_tokens, whole.completion_tokens) == (700, 9)
+
+    agent, long = server.agent(context_window_limit=2500), "All work and no play makes a dull day. " * 80
+    client.agents.messages.create(agent, input=long)
+    # It is told in two pieces.
+    used = {"prompt_tokens": 450, "completion_tokens": 5}
+    server.llm.script(match="Conversation:", text=SUMMARY, usage=used, repeat=2)
+    server.llm.script(match=f"again: {long}", text="Indeed.", usage={"prompt_tokens": 40, "completion_tokens": 2})
+    done = client.agents.messages.create(agent, input=f"again: {long}")
+    assert (done.usage.prompt_tokens, done.usage.completion_tokens, done.usage.context_tokens) == (940, 12, 42)
+    [step] = client.runs.steps.list(str(done.messages[0].run_id)).items
+    assert (step.prompt_tokens, step.completion_tokens, step.total_tokens) == (940, 12, 952)
+
+
 @pytest.mark.parametrize("answer", [{"status": 500}, {"text": ""}, {"status": 400}])
 def test_a_summariser_that_fails_keeps_nobody_from_answering(server: Server, answer: dict[str, Any]) -> None:
     client = server.client()
