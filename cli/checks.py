@@ -18,11 +18,12 @@ CHECKS = {
 
 def check(faults: bool, arguments: list[str]) -> int:
     """The exit code of the first step that failed, or 0."""
-    for name, command in CHECKS.items():
-        code = step(name, (os.path.join(BIN, command[0]), *command[1:]))
+    checks = {name: (os.path.join(BIN, command[0]), *command[1:]) for name, command in CHECKS.items()}
+    for name, command in (checks | pytest_commands(faults, arguments)).items():
+        code = step(name, command)
         if code != 0:
             return code
-    return step("Tests", pytest_command(faults, arguments))
+    return 0
 
 
 def step(name: str, command: tuple[str, ...]) -> int:
@@ -32,16 +33,20 @@ def step(name: str, command: tuple[str, ...]) -> int:
     return subprocess.run(command, cwd=ROOT, env=environment).returncode
 
 
-def pytest_command(faults: bool, arguments: list[str]) -> tuple[str, ...]:
-    """Without --faults the slow fault tests stay out; an -m of the caller's own wins, as the last one.
+def pytest_commands(faults: bool, arguments: list[str]) -> dict[str, tuple[str, ...]]:
+    """By name. An -m of the caller's own wins, as the last one.
 
-    The whole suite is shared out to two processes, by file. What is asked for by name, and the fault tests, which
-    starve processes of time, run in one.
+    The whole suite is shared out to two processes, by file. What is asked for by name runs in one, and so do the slow
+    fault tests, which starve processes of time.
     """
-    chosen = ("--faults",) if faults else ("-m", "not faults")
-    whole = not faults and all(argument.startswith("-") for argument in arguments)
-    shared = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder") if whole else ()
-    return (sys.executable, "-m", "pytest", *chosen, *shared, *arguments)
+    pytest = (sys.executable, "-m", "pytest")
+    if any(not argument.startswith("-") for argument in arguments):
+        chosen = ("--faults",) if faults else ("-m", "not faults")
+        return {"Tests": (*pytest, *chosen, *arguments)}
+    shared = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    tests = {"Tests": (*pytest, "-m", "not faults", *shared, *arguments)}
+    slow = {"Fault tests": (*pytest, "--faults", "-m", "faults", *arguments)}
+    return tests | slow if faults else tests
 
 
 def soak(arguments: list[str]) -> int:

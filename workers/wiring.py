@@ -63,6 +63,10 @@ class Outfit:
         except (InvalidHandle, UnknownProvider) as error:
             raise LLMError("configuration", str(error)) from None
 
+    def make_ready(self) -> None:
+        """What the first turn would have to wait for."""
+        self._providers.make_ready()
+
     def context_window(self, handle: str) -> int:
         return context_window(handle)
 
@@ -117,6 +121,7 @@ class WorkerProcess:
         self.upkeep.start()
         self.file_reader.start()
         CancelListener(self.holds).start()
+        threading.Thread(target=self.outfit.make_ready, name="make ready", daemon=True).start()
 
     def advance(self, conversation_id: str) -> None:
         """Take one step of the conversation, if it has one to take and nobody else does."""

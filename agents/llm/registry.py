@@ -110,6 +110,11 @@ class Providers:
                 self._adapters[key] = _adapter(provider)
             return self._adapters[key]
 
+    def make_ready(self) -> None:
+        """Make all adapters now: the SDKs take a second to import, which the first turn need not wait for."""
+        for provider in self.providers:
+            self.llm(f"{provider.name}/any")
+
     def default(self) -> str:
         return default_handle(self.providers)
 

@@ -13,12 +13,21 @@ def test_the_first_failure_ends_it(monkeypatch, capfd) -> None:
 def test_the_tests_come_last_and_give_the_exit_code(monkeypatch, capfd) -> None:
     monkeypatch.setattr(checks, "BIN", "/bin")
     monkeypatch.setattr(checks, "CHECKS", {"Fine": ("true",)})
-    monkeypatch.setattr(checks, "pytest_command", lambda faults, arguments: ("sh", "-c", f"echo {arguments}; exit 5"))
+    echoing = ("sh", "-c", "echo here; exit 5")
+    monkeypatch.setattr(checks, "pytest_commands", lambda faults, arguments: {"Tests": echoing, "Never": echoing})
     assert checks.check(False, ["-x"]) == 5
-    assert capfd.readouterr().out == "Fine ...\nTests ...\n[-x]\n"
+    assert capfd.readouterr().out == "Fine ...\nTests ...\nhere\n"
 
 
-def test_fault_tests_are_asked_for() -> None:
-    assert "not faults" in checks.pytest_command(False, [])
-    assert "not faults" not in checks.pytest_command(True, [])
-    assert checks.pytest_command(False, ["-k", "x"])[-2:] == ("-k", "x")
+def test_fault_tests_are_asked_for_and_run_alone() -> None:
+    assert list(checks.pytest_commands(False, [])) == ["Tests"]
+    quick, slow = checks.pytest_commands(True, ["-x"]).values()
+    assert ("not faults" in quick, "-n" in quick, "--faults" in quick) == (True, True, False)
+    assert ("not faults" in slow, "-n" in slow, "--faults" in slow) == (False, False, True)
+    assert quick[-1] == slow[-1] == "-x"
+
+
+def test_what_is_named_runs_in_one_process() -> None:
+    for faults in (False, True):
+        [command] = checks.pytest_commands(faults, ["-k", "x"]).values()
+        assert (command[-2:], "-n" in command, "not faults" in command) == (("-k", "x"), False, not faults)

@@ -1,5 +1,8 @@
 """Handles, and what the environment configures."""
 
+import subprocess
+import sys
+
 import pytest
 
 from agents.llm.provider import KNOWN
@@ -14,6 +17,7 @@ from agents.llm.registry import (
     dimensions,
     providers_from,
 )
+from cli.configuration import ROOT
 
 
 @pytest.mark.parametrize("handle", ["", "gpt-4o", "/gpt-4o", "openai/", "/"])
@@ -114,6 +118,19 @@ def test_what_is_not_to_be_talked_to(name: str) -> None:
 
 def test_keys_are_not_shown() -> None:
     assert "secret" not in repr(Providers(providers_from({"OPENAI_API_KEY": "secret"})))
+
+
+def test_only_the_sdks_of_configured_providers_are_imported_and_before_the_first_turn() -> None:
+    code = """
+import sys
+from agents.llm.registry import Providers, providers_from
+providers = Providers(providers_from({"OPENAI_API_KEY": "k"}))
+print("openai" in sys.modules)
+providers.make_ready()
+print("openai" in sys.modules, "anthropic" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.split() == ["False", "True", "False"]
 
 
 def test_adapters_are_shared() -> None:
