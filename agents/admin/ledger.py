@@ -33,7 +33,27 @@ class LedgerInline(ReadOnly, admin.TabularInline):
         return request.user.has_perm(f"agents.view_{self.opts.model_name}")
 
 
-class StepInline(LedgerInline):
+class Spent:
+    """Columns of a run or a step: tokens and time."""
+
+    @admin.display(description="tokens in / out")
+    def tokens(self, row: Any) -> str:
+        return _tokens(row.all_prompt_tokens or 0, row.all_completion_tokens or 0, row.cached_tokens or 0)
+
+    @admin.display(description="model time")
+    def llm_time(self, row: Any) -> str:
+        return nanoseconds(row.llm_ns)
+
+    @admin.display(description="tool time")
+    def tool_time(self, row: Any) -> str:
+        return nanoseconds(row.tool_ns)
+
+    @admin.display(description="model / tools")
+    def model_and_tools(self, row: Any) -> str:
+        return " / ".join(part for part in (self.llm_time(row), self.tool_time(row)) if part)
+
+
+class StepInline(Spent, LedgerInline):
     model = Step
     fields = ("place", "status", "model", "tokens", "llm_time", "tool_time", "stop_reason", "error_code")
     readonly_fields = fields
@@ -42,18 +62,6 @@ class StepInline(LedgerInline):
     @admin.display(description="step")
     def place(self, step: Step) -> SafeString | str:
         return link("step", step.id, f"step {step.no}")
-
-    @admin.display(description="tokens in / out")
-    def tokens(self, step: Step) -> str:
-        return _tokens(step.all_prompt_tokens, step.all_completion_tokens, step.cached_tokens)
-
-    @admin.display(description="model time")
-    def llm_time(self, step: Step) -> str:
-        return nanoseconds(step.llm_ns)
-
-    @admin.display(description="tool time")
-    def tool_time(self, step: Step) -> str:
-        return nanoseconds(step.tool_ns)
 
 
 class AttemptInline(LedgerInline):
@@ -120,7 +128,7 @@ def _of_run(*columns: str) -> Subquery:
 
 
 @admin.register(Run)
-class RunAdmin(LedgerAdmin):
+class RunAdmin(Spent, LedgerAdmin):
     list_display = ("short_id", "state", "agent", "created", "waited_and_ran", "model_and_tools", "tokens", "outcome")
     list_filter = ("status", "error_code", "created_at", "organization")
     list_select_related = ("agent",)
@@ -179,18 +187,14 @@ class RunAdmin(LedgerAdmin):
         return rows.annotate(
             llm_ns=_of_run("llm_ns"),
             tool_ns=_of_run("tool_ns"),
-            prompt_tokens=_of_run("prompt_tokens", "summary_prompt_tokens"),
+            all_prompt_tokens=_of_run("prompt_tokens", "summary_prompt_tokens"),
             cached_tokens=_of_run("cached_tokens"),
-            completion_tokens=_of_run("completion_tokens", "summary_completion_tokens"),
+            all_completion_tokens=_of_run("completion_tokens", "summary_completion_tokens"),
         )
 
     @admin.display(description="queued / ran for")
     def waited_and_ran(self, run: Run) -> str:
         return " / ".join(part for part in (self.queued_for(run), self.running_for(run)) if part)
-
-    @admin.display(description="model / tools")
-    def model_and_tools(self, run: Run) -> str:
-        return " / ".join(part for part in (self.llm_time(run), self.tool_time(run)) if part)
 
     @admin.display(description="run", ordering="id")
     def short_id(self, run: Run) -> str:
@@ -208,18 +212,6 @@ class RunAdmin(LedgerAdmin):
     @admin.display(description="running for")
     def running_for(self, run: Run) -> str:
         return between(run.started_at, run.completed_at or timezone.now())
-
-    @admin.display(description="model time")
-    def llm_time(self, run: Any) -> str:
-        return nanoseconds(run.llm_ns)
-
-    @admin.display(description="tool time")
-    def tool_time(self, run: Any) -> str:
-        return nanoseconds(run.tool_ns)
-
-    @admin.display(description="tokens in / out")
-    def tokens(self, run: Any) -> str:
-        return _tokens(run.prompt_tokens or 0, run.completion_tokens or 0, run.cached_tokens or 0)
 
     @admin.display(description="outcome")
     def outcome(self, run: Run) -> str:
@@ -263,7 +255,7 @@ class RunAdmin(LedgerAdmin):
 
 
 @admin.register(Step)
-class StepAdmin(LedgerAdmin):
+class StepAdmin(Spent, LedgerAdmin):
     list_display = ("short_id", "no", "state", "of_run", "model", "created", "tokens", "model_and_tools", "outcome")
     list_filter = ("status", "error_code", "created_at", "organization")
     search_fields = ("id__exact", "run__id__exact")
@@ -287,10 +279,6 @@ class StepAdmin(LedgerAdmin):
         ("Row", {"classes": ("collapse",), "fields": (("organization", "id"), ("epoch", "claims", "llm_failures"))}),
     )
 
-    @admin.display(description="model / tools")
-    def model_and_tools(self, step: Step) -> str:
-        return " / ".join(part for part in (self.llm_time(step), self.tool_time(step)) if part)
-
     @admin.display(description="step", ordering="id")
     def short_id(self, step: Step) -> str:
         return short(step.id)
@@ -303,21 +291,9 @@ class StepAdmin(LedgerAdmin):
     def of_run(self, step: Step) -> SafeString | str:
         return link("run", step.run_id, short(step.run_id))
 
-    @admin.display(description="tokens in / out")
-    def tokens(self, step: Step) -> str:
-        return _tokens(step.all_prompt_tokens, step.all_completion_tokens, step.cached_tokens)
-
     @admin.display(description="first token after")
     def first_token(self, step: Step) -> str:
         return nanoseconds(step.first_token_ns)
-
-    @admin.display(description="model time")
-    def llm_time(self, step: Step) -> str:
-        return nanoseconds(step.llm_ns)
-
-    @admin.display(description="tool time")
-    def tool_time(self, step: Step) -> str:
-        return nanoseconds(step.tool_ns)
 
     @admin.display(description="outcome")
     def outcome(self, step: Step) -> str:
