@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from accounts.admin import person
 from accounts.fields import clean_text
+from agents.admin.consent import verdict
 from agents.admin.display import block_of, link, pretty, transcript_link, when
 from agents.admin.ledger import LedgerAdmin
 from agents.approvals import Answers
@@ -71,7 +72,7 @@ class ApprovalAdmin(LedgerAdmin):
     def verdict(self, approval: Approval) -> str:
         if not approval.answered_at:
             return ""
-        return ", ".join(map(_verdict, approval.answers or ())) or "forgotten, when the conversation was reset"
+        return ", ".join(map(verdict, approval.answers or ())) or "forgotten, when the conversation was reset"
 
     @admin.display(description="calls")
     def calls_shown(self, approval: Approval) -> SafeString:
@@ -113,9 +114,3 @@ class ApprovalAdmin(LedgerAdmin):
                 continue
             words = "approved" if approve else "denied"
             self.message_user(request, format_html("{} {}; {} goes on.", approval, words, link("run", run.id)))
-
-
-def _verdict(answer: dict[str, Any]) -> str:
-    if answer["type"] == "tool":
-        return "returned by the client"
-    return "approved" if answer["approve"] else f"denied: {answer.get('reason') or 'no reason given'}"

@@ -95,6 +95,7 @@ class ConversationAdmin(OfOrganization, admin.ModelAdmin):
             "conversation": conversation,
             "page": page(conversation, _before(request.GET.get("before")) or _end_of_run(conversation, run)),
             "run": run,
+            "may_see_approvals": request.user.has_perm("agents.view_approval"),
             "title": f"Transcript of {conversation.agent}",
         }
         return TemplateResponse(request, "admin/agents/conversation/transcript.html", context)
