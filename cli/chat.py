@@ -13,11 +13,14 @@ from rich.console import Console
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from cli.approvals import waiting_of
 from cli.configuration import Refused
-from cli.screen import Screen
-from cli.server import Server, find_agent, server
+from cli.screen import Event, Screen
+from cli.server import Pending, Server, find_agent, refused, server
 
 HISTORY = 10
+"""Messages that are shown again, and those before them back to what a user said."""
+FARTHEST = 100
 BREAKS = 20
 """Broken connections in one turn after which it is given up."""
 RECONNECTS = 8
@@ -39,14 +42,29 @@ def chat(wanted: str) -> None:
     )
     for message in history(there, agent["id"]):
         screen.show(message)
-    screen.close()
-    converse(Conversation(there, agent["id"], screen))
+    conversation = Conversation(there, agent["id"], screen)
+    conversation.show_waiting()
+    converse(conversation)
 
 
-def history(there: Server, agent_id: str) -> list[dict[str, Any]]:
-    """The last messages, oldest first."""
-    messages = there.get(f"/v1/agents/{agent_id}/messages", limit=str(HISTORY), order="desc")
-    return list(reversed(messages))
+def history(there: Server, agent_id: str) -> list[Event]:
+    """The last messages, oldest first, from where a user began a turn."""
+    messages = there.get(f"/v1/agents/{agent_id}/messages", limit=str(FARTHEST), order="desc")
+    return from_a_beginning(list(reversed(messages)))
+
+
+def from_a_beginning(messages: list[Event]) -> list[Event]:
+    begins = [number for number, message in enumerate(messages) if is_said(message)]
+    last = len(messages) - HISTORY
+    far_enough = [number for number in begins if number <= last]
+    return messages[(far_enough[-1:] or begins[:1] or [max(last, 0)])[0] :]
+
+
+def is_said(message: Event) -> bool:
+    """By a user: what the loop tells the model in his place is JSON."""
+    content = message.get("content")
+    is_told = isinstance(content, str) and content.startswith('{"type": ')
+    return message.get("message_type") == "user_message" and not is_told
 
 
 def converse(conversation: "Conversation") -> None:
@@ -94,19 +112,31 @@ class Conversation:
     run_id: str | None = None
     last_seq: int = 0
     cancelling: bool = False
+    waits: bool = False
     breaks: int = 0
 
     def turn(self, text: str) -> None:
         """Sends one message and shows what comes back until the run is done."""
-        self.run_id, self.last_seq, self.cancelling, self.breaks = None, 0, False, 0
+        self.run_id, self.last_seq, self.cancelling, self.waits, self.breaks = None, 0, False, False, 0
         key = str(uuid.uuid4())  # sent twice, the message is still taken once
         self.message = {"type": "send", "input": text, "stream_tokens": True, "idempotency_key": key}
         try:
             self.send(self.message)
             while not self.advance():
                 pass
+            if self.waits:
+                self.show_waiting()
+        except Pending as pending:
+            self.screen.line(str(pending), "red")
+            self.show_waiting()
         except Refused as refusal:
             self.screen.line(str(refusal), "red")
+
+    def show_waiting(self) -> None:
+        """The calls that wait for an answer, and how it is given."""
+        self.screen.close()
+        if told := waiting_of(self.there, self.agent_id):
+            self.screen.line(told, "yellow")
 
     def advance(self) -> bool:
         """Takes one message of the server; true when it was the last one of the turn. Ctrl-C cancels the run."""
@@ -126,7 +156,7 @@ class Conversation:
                 if self.cancelling:
                     self.cancel()
             case "error":
-                raise Refused(f"The server refused: {message.get('detail')}")
+                raise refused(message.get("status", 500), message.get("detail"))
             case _ if message.get("run_id", self.run_id) != self.run_id:
                 pass  # what an earlier turn, given up after an error, still has to say
             case "done":
@@ -134,6 +164,7 @@ class Conversation:
                 return True
             case _:
                 self.last_seq = message.get("seq_id") or self.last_seq
+                self.waits = self.waits or message.get("stop_reason") == "requires_approval"
                 self.screen.show(message)
         return False
 

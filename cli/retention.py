@@ -2,6 +2,7 @@
 
 import json
 
+from cli.configuration import Refused
 from cli.server import server
 
 PATH = "/v1/retention"
@@ -18,6 +19,8 @@ def show() -> None:
 def keep(**days: int | None) -> None:
     """A number of 0 means for ever."""
     given = {f"{name}_days": number or None for name, number in days.items() if number is not None}
+    if not given:
+        raise Refused("Say what to keep for how many days: --runs, --messages or --block-versions (0: for ever).")
     print(json.dumps(server().patch(PATH, given), indent=2))
 
 

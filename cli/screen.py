@@ -63,6 +63,13 @@ def show_call(screen: Screen, call: dict[str, Any]) -> None:
     screen.write(call.get("arguments") or "", "dim cyan")
 
 
+def show_verdicts(screen: Screen, event: Event) -> None:
+    for answer in event.get("approvals") or []:
+        if answer.get("type") == "approval":
+            reason = f": {answer['reason']}" if answer.get("reason") else ""
+            screen.line(f"({'approved' if answer.get('approve') else 'denied'}{reason})", "dim")
+
+
 def show_return(screen: Screen, event: Event) -> None:
     failed = event.get("status") == "error"
     returned = " ".join(content_text(event.get("tool_return")).split())
@@ -97,6 +104,8 @@ PRINTERS: dict[str, Callable[[Screen, Event], None]] = {
     "user_message": show_user,
     "reasoning_message": show_reasoning,
     "tool_call_message": show_calls,
+    "approval_request_message": show_calls,
+    "approval_response_message": show_verdicts,
     "tool_return_message": show_return,
     "assistant_message": show_answer,
     "step_restarted": show_restart,

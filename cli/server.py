@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.configuration import API_KEY, RUN_FILE, Refused, home
+from cli.screen import printable
 from project import env
 from project.embedded import homes
 
@@ -16,6 +17,10 @@ DEFAULT_AGENT = "first"
 LOCAL = ("127.0.0.1", "localhost", "::1")
 TURN_SECONDS = 3600.0
 """How long a plain POST waits for the answer of an agent."""
+
+
+class Pending(Refused):
+    """The agent takes no message before its tool calls are answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class Server:
             with self.opener().open(request, timeout=seconds) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
-            raise Refused(refusal(error)) from None
+            raise refusal(error) from None
         except (OSError, ValueError) as error:
             raise Refused(f"No answer from {self.url}: {error}. Does the server run?") from None
 
@@ -65,15 +70,40 @@ class Server:
         return "ws" + self.url.removeprefix("http")
 
 
-def refusal(error: urllib.error.HTTPError) -> str:
+def refusal(error: urllib.error.HTTPError) -> Refused:
     """The sentence that the server gave, or at least its status."""
     if error.code == 401:
-        return "The server does not know this API key; check PERDURE_API_KEY, or the file api-key in PERDURE_HOME."
+        return Refused(
+            "The server does not know this API key; check PERDURE_API_KEY, or the file api-key in PERDURE_HOME."
+        )
     try:
         detail = json.load(error).get("detail")
     except (ValueError, AttributeError):
         detail = None
-    return f"The server refused ({error.code}): {detail or error.reason}"
+    return refused(error.code, detail or error.reason)
+
+
+def refused(status: int, detail: Any) -> Refused:
+    if isinstance(detail, dict) and detail.get("code") == "PENDING_APPROVAL":
+        return Pending(told(detail))
+    return Refused(f"The server refused ({status}): {told(detail)}")
+
+
+def told(detail: Any) -> str:
+    """What a server says is wrong, as text: from a sentence, an object that has one, or a list of both."""
+    if isinstance(detail, list):
+        return "; ".join(map(told, detail))
+    if not isinstance(detail, dict):
+        return printable(str(detail))
+    what = printable(str(detail.get("msg") or detail.get("message") or json.dumps(detail, ensure_ascii=False)))
+    place = ".".join(str(part) for part in _below_body(detail.get("loc")))
+    return f"{printable(place)}: {what}" if place else what
+
+
+def _below_body(place: Any) -> list[Any]:
+    """Where in the request, as who wrote it knows it: without `body` before the name of a field."""
+    parts = place if isinstance(place, list) else []
+    return parts[1:] if len(parts) > 1 and parts[0] in ("body", "query", "path") else parts
 
 
 def server() -> Server:

@@ -35,8 +35,13 @@ def tried(path: Path, arguments: str) -> None:
     value = done["func_return"]
     text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     if done["status"] == "error":
-        raise Refused("\n".join([*map(printable, done["stderr"]), text]))
+        raise Refused(_failure([printable(line) for line in done["stderr"]], text))
     print(text)
+
+
+def _failure(stderr: list[str], text: str) -> str:
+    """What went wrong, once: some of it is in both."""
+    return "\n".join([line for line in stderr if line.strip() != text.strip()] + [text])
 
 
 def _source(path: Path) -> str:

@@ -26,7 +26,7 @@ from accounts.keys import Principal
 from agents.api.inputs import offer_of_body
 from agents.api.messages import check_model, wires
 from agents.api.scope import conversation, default_conversation, one, owned
-from agents.errors import BadRequest, ClientError, InvalidRequest, NotFound, invalid
+from agents.errors import BadRequest, ClientError, Conflict, InvalidRequest, NotFound, PendingApproval, invalid
 from agents.following import follow, in_thread
 from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.models import Conversation, Run
@@ -89,8 +89,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
                 raise invalid(["type"], "Should be send, subscribe or cancel", "enum")
             await act(request)
         except _TOLD as error:
-            detail = error.problems if isinstance(error, InvalidRequest) else str(error)
-            await self._say(type="error", status=_STATUS.get(type(error), 400), detail=detail)
+            await self._say(type="error", status=_STATUS.get(type(error), 400), detail=_detail(error))
         except DatabaseError:
             log.exception("A WebSocket request failed")
             await self._say(type="error", status=503, detail="The database cannot be reached. Try again shortly.")
@@ -194,7 +193,21 @@ class RunConsumer(AgentConsumer):
         return owned(self.principal, Run).filter(id=self.path["run_id"])
 
 
-_STATUS: dict[type, int] = {InvalidRequest: 422, KeyReused: 422, NotFound: 404, UnknownProvider: 404}
+_STATUS: dict[type, int] = {
+    InvalidRequest: 422,
+    KeyReused: 422,
+    NotFound: 404,
+    UnknownProvider: 404,
+    Conflict: 409,
+    PendingApproval: 409,
+}
+
+
+def _detail(error: Exception) -> Any:
+    """What REST has as the `detail` of the same error."""
+    if isinstance(error, InvalidRequest):
+        return error.problems
+    return error.detail if isinstance(error, PendingApproval) else str(error)
 
 
 def _request(text: str | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from cli.chat import Conversation
+from cli.chat import Conversation, from_a_beginning
 from cli.screen import Screen
 from cli.server import Server
 
@@ -180,7 +180,7 @@ def test_an_error_of_the_server_ends_the_turn(screen: Screen) -> None:
         talk = conversation(url, screen)
         talk.turn("hello")
         talk.leave()
-    assert shown(screen) == "The server refused: too much at once\n"
+    assert shown(screen) == "The server refused (409): too much at once\n"
 
 
 def test_a_step_that_starts_again_is_said_so(screen: Screen) -> None:
@@ -214,3 +214,26 @@ def test_an_unusual_end_and_an_error_are_shown(screen: Screen) -> None:
 def test_a_model_cannot_steer_the_terminal(screen: Screen) -> None:
     screen.show({"message_type": "assistant_message", "content": "\x1b[2Jbold\x9b31m [red]ü\n"})
     assert shown(screen) == "[2Jbold31m [red]ü\n"
+
+
+def test_a_call_that_needs_an_answer_and_the_answer_are_shown(screen: Screen) -> None:
+    calls = [{"name": "pay", "arguments": '{"euros": 5}', "tool_call_id": "1"}]
+    screen.show({"message_type": "approval_request_message", "tool_call": calls[0], "tool_calls": calls})
+    answers = [{"type": "approval", "tool_call_id": "1", "approve": False, "reason": "too dear"}]
+    screen.show({"message_type": "approval_response_message", "approvals": answers})
+    assert shown(screen) == '→ pay {"euros": 5}\n(denied: too dear)\n'
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"message_type": "user_message", "content": text}
+
+
+def test_what_is_shown_again_begins_where_a_user_began_a_turn() -> None:
+    parts = [{"message_type": "reasoning_message", "reasoning": str(number)} for number in range(12)]
+    heartbeat = said('{"type": "heartbeat"}')
+    turns = [said("one"), *parts, said("two"), *parts[:6], heartbeat, *parts[6:], said("three"), *parts[:3]]
+    assert from_a_beginning(turns)[0] == said("two")
+    assert from_a_beginning(turns[1:])[0] == said("two")
+    assert from_a_beginning([*parts, said("one"), *parts[:3]])[0] == said("one")
+    assert from_a_beginning(parts) == parts[2:]
+    assert from_a_beginning([]) == []

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from cli.configuration import ROOT, Refused, configuration, ensure_secret_key, home, write_private
+from cli.identities import refuse_unwritable
 from cli.send import answer_of, refuse_unfinished
-from cli.server import Server, find_agent, server
+from cli.server import Pending, Server, find_agent, refused, server, told
+from cli.tools import _failure
 from project.embedded import homes
 
 
@@ -110,6 +112,54 @@ def test_refusals_are_sentences(url: str) -> None:
         find_agent(Server(url, "wrong"), "first")
     with pytest.raises(Refused, match=r"\(404\): nothing at /v1/agents/agent-2"):
         find_agent(Server(url, "k"), "agent-2")
+
+
+@pytest.mark.parametrize(
+    ("detail", "text"),
+    [
+        ([{"loc": ["body", "limit"], "msg": "Should be a number", "type": "int"}], "limit: Should be a number"),
+        ([{"loc": ["body"], "msg": "No JSON"}, {"loc": ["query", "a", 0], "msg": "No"}], "body: No JSON; a.0: No"),
+        ({"code": "X", "message": "It waits."}, "It waits."),
+        ({"limit": ["no"]}, '{"limit": ["no"]}'),
+        ("\x1b[2Jno", "[2Jno"),
+    ],
+)
+def test_whatever_a_server_says_is_wrong_becomes_text(detail: object, text: str) -> None:
+    assert told(detail) == text
+
+
+def test_an_agent_that_waits_for_an_answer_is_told_apart() -> None:
+    refusal = refused(409, {"code": "PENDING_APPROVAL", "message": "It waits.", "pending_request_id": "message-1"})
+    assert (type(refusal), str(refusal)) == (Pending, "It waits.")
+    assert type(refused(409, "no")) is Refused
+
+
+def test_retention_without_options_says_what_to_give() -> None:
+    result = command("retention", "set")
+    assert (result.returncode, result.stderr) == (
+        1,
+        "Say what to keep for how many days: --runs, --messages or --block-versions (0: for ever).\n",
+    )
+
+
+def test_a_failure_is_told_once() -> None:
+    assert _failure(["numbers: no list\n"], "numbers: no list") == "numbers: no list"
+    assert _failure(["Traceback", "  line 1"], "TypeError: x") == "Traceback\n  line 1\nTypeError: x"
+
+
+def test_an_export_goes_to_a_new_file_in_a_folder_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for name, why in (
+        ("there", "is there already"),
+        ("nowhere", "is there already"),
+        ("no/file", "no folder"),
+        ("", "is a folder"),
+    ):
+        result = command("identities", "export", "grace", str(tmp_path / name))
+        assert (result.returncode, why in result.stderr, result.stderr.count("\n")) == (1, True, 1), result.stderr
+    refuse_unwritable(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_server_that_does_not_answer_is_named(url: str) -> None:
