@@ -23,6 +23,7 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
 LIVED_LONG = 30.0
 DEATHS_WORTH_A_LINE = 3
+"""From these on it is said once that it goes on like that, instead of each time."""
 LONGEST_LOG = 10 * 1024 * 1024
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -58,6 +59,8 @@ class Child:
     due: float = 0.0
     deaths: int = 0
     """Early deaths in a row."""
+    last_end: str = ""
+    """How the process before this one ended."""
 
 
 def silent(_line: str) -> None:
@@ -93,9 +96,12 @@ class Supervisor:
                 self.died(child)
             if child.process is None and self.clock() >= child.due:
                 child.process, child.started = spawn(child.program), self.clock()
+                if child.deaths < DEATHS_WORTH_A_LINE:  # later ones would only repeat themselves
+                    self.report(f"The {child.program.name} {child.last_end}; started again.")
 
     def died(self, child: Child) -> None:
         now = self.clock()
+        child.last_end = how_ended(child)
         sweep(child)
         if now - child.started > LIVED_LONG:
             child.delay, child.deaths = FIRST_DELAY, 0
@@ -114,6 +120,11 @@ class Supervisor:
         asked = self.clock()
         for child in stopping:
             end(child, asked + child.program.grace - self.clock())
+
+
+def how_ended(child: Child) -> str:
+    code = child.process.returncode if child.process else 0
+    return f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
 
 
 def spawn(program: Program) -> subprocess.Popen[bytes]:

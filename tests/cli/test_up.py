@@ -186,6 +186,8 @@ def test_a_killed_web_process_and_worker_come_back(start: Callable[..., Server])
     assert eventually(
         lambda: set(children(server)) == set(before) and not set(children(server).values()) & set(before.values())
     )
+    for name in ("worker", "web process"):
+        assert f"The {name} was killed (signal 9); started again." in server.output
     assert eventually(lambda: answers(server)), server.diagnosis()
     assert server.command("send", "Hello").returncode == 0, server.diagnosis()
 

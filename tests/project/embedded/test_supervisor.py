@@ -78,7 +78,7 @@ def test_a_program_that_lived_long_comes_back_at_once(tmp_path: Path) -> None:
         assert child.deaths == 1
 
 
-def test_a_program_that_keeps_dying_is_reported_once_with_its_log(tmp_path: Path) -> None:
+def test_a_program_that_keeps_dying_is_reported_with_its_log_and_then_no_more(tmp_path: Path) -> None:
     clock, lines = Clock(), []
     with Supervisor(lines.append, clock) as supervisor:
         child = supervisor.start(python(DIE, tmp_path / "log"))
@@ -86,8 +86,22 @@ def test_a_program_that_keeps_dying_is_reported_once_with_its_log(tmp_path: Path
             let_die(supervisor, child)
             clock.now = child.due
             supervisor.tick()
-    assert len(lines) == 1
-    assert str(tmp_path / "log") in lines[0]
+    again = "The sleeper ended with code 1; started again."
+    assert lines[:-1] == [again] * (DEATHS_WORTH_A_LINE - 1)
+    assert str(tmp_path / "log") in lines[-1]
+
+
+def test_a_program_that_was_killed_is_started_again_and_said_so(tmp_path: Path) -> None:
+    clock, lines = Clock(), []
+    with Supervisor(lines.append, clock) as supervisor:
+        child = supervisor.start(python(SLEEP, tmp_path / "log"))
+        assert child.process is not None
+        child.process.kill()
+        let_die(supervisor, child)
+        assert lines == []
+        clock.now = child.due
+        supervisor.tick()
+        assert lines == ["The sleeper was killed (signal 9); started again."]
 
 
 def test_leaving_the_context_ends_all(tmp_path: Path) -> None:
