@@ -148,7 +148,6 @@ CALLBACK_PRIVATE_HOSTS = list(env.hosts("PERDURE_CALLBACK_PRIVATE_HOSTS"))
 
 PERDURE_APPS = list(env.words("PERDURE_APPS"))
 INSTALLED_APPS = [
-    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -163,6 +162,7 @@ INSTALLED_APPS = [
     "agents",
     "workers",
     "project",
+    "django.contrib.admin",  # behind ours, whose templates go before its own
     *PERDURE_APPS,
 ]
 MIDDLEWARE = [

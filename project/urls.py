@@ -16,7 +16,7 @@ urlpatterns = [
 ]
 
 if settings.ADMIN_ENABLED:
-    urlpatterns += [path("admin/", admin.site.urls)]
+    urlpatterns += [path("admin", views.to_admin), path("admin/", admin.site.urls)]
 
 handler400 = "project.views.bad_request"
 handler403 = "project.views.forbidden"

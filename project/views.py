@@ -1,8 +1,12 @@
-"""The pages that belong to no app, and what is said where Django itself answers: JSON, never a traceback."""
+"""The pages that belong to no app, and what is said where Django itself answers: JSON, never a traceback.
+
+Inside the admin it is a page like the others there, with a way back.
+"""
 
 from django.conf import settings
+from django.contrib import admin
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 
 
 def front(request):
@@ -27,13 +31,31 @@ def bad_request(request, exception=None):
     return JsonResponse({"detail": "The request could not be read."}, status=400)
 
 
+def to_admin(request):
+    return redirect("/admin/", permanent=True)
+
+
 def forbidden(request, exception=None):
+    if in_admin(request):
+        return admin_page(request, "This is not allowed", "Your account may not see or do this.", 403)
     return JsonResponse({"detail": "This is not allowed."}, status=403)
 
 
 def not_found(request, exception=None):
+    if in_admin(request):
+        return admin_page(request, "There is nothing here", "It may have been deleted, or the address is wrong.", 404)
     return JsonResponse({"detail": f"There is nothing at {request.method} {request.path}."}, status=404)
 
 
 def server_error(request):
     return JsonResponse({"detail": "An unknown error occurred"}, status=500)
+
+
+def in_admin(request):
+    """Whoever was turned away before it was known who asks gets JSON even there."""
+    return settings.ADMIN_ENABLED and request.path_info.startswith("/admin/") and hasattr(request, "user")
+
+
+def admin_page(request, title, what, status):
+    context = {**admin.site.each_context(request), "title": title, "what": what}
+    return render(request, "admin/refused.html", context, status=status)
