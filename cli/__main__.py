@@ -60,7 +60,17 @@ def window(agent: Annotated[str, typer.Argument(help="Name or id.")] = DEFAULT_A
     show(agent)
 
 
-tools = typer.Typer(no_args_is_help=True, help="Tools that agents call: list, create, schema, try.")
+@app.command()
+def agents(
+    name: Annotated[str | None, typer.Option(help="Only those with this in their name.")] = None,
+) -> None:
+    """The agents of the organization, the newest first: id, name, model, last run."""
+    from cli.agents import listed
+
+    listed(name)
+
+
+tools = typer.Typer(no_args_is_help=True, help="Tools that agents call: list, create, attach, detach, schema, try.")
 app.add_typer(tools, name="tools")
 
 SOURCE = Annotated[Path, typer.Argument(metavar="FILE", help="Python source; its last function is the tool.")]
@@ -80,6 +90,26 @@ def create_tool(file: SOURCE) -> None:
     from cli.tools import created
 
     created(file)
+
+
+AGENT = Annotated[str, typer.Argument(metavar="AGENT", help="Name or id.")]
+TOOL = Annotated[str, typer.Argument(metavar="TOOL", help="Name or id.")]
+
+
+@tools.command("attach")
+def attach_tool(agent: AGENT, tool: TOOL) -> None:
+    """Give a tool to an agent."""
+    from cli.tools import attached
+
+    attached(agent, tool)
+
+
+@tools.command("detach")
+def detach_tool(agent: AGENT, tool: TOOL) -> None:
+    """Take a tool from an agent."""
+    from cli.tools import detached
+
+    detached(agent, tool)
 
 
 @tools.command("schema")
@@ -131,11 +161,19 @@ def deny(id: APPROVAL, reason: REASON = None) -> None:
     answered(id, approve=False, reason=reason)
 
 
-blocks = typer.Typer(no_args_is_help=True, help="What core memory was: history, undo.")
+blocks = typer.Typer(no_args_is_help=True, help="Blocks of core memory, and what they were: list, history, undo.")
 app.add_typer(blocks, name="blocks")
 
-BLOCK = Annotated[str, typer.Argument(metavar="BLOCK_ID")]
+BLOCK = Annotated[str, typer.Argument(metavar="BLOCK_ID", help="As the list shows it.")]
 VERSION = Annotated[int | None, typer.Option(min=1, help="As the history shows it; without it, the one before.")]
+
+
+@blocks.command("list")
+def list_blocks(agent: AGENT) -> None:
+    """The blocks of an agent: id, label and size."""
+    from cli.blocks import listed
+
+    listed(agent)
 
 
 @blocks.command()
@@ -154,10 +192,18 @@ def undo(block_id: BLOCK, version: VERSION = None) -> None:
     undo(block_id, version)
 
 
-identities = typer.Typer(no_args_is_help=True, help="All that belongs to an identity: export, erase.")
+identities = typer.Typer(no_args_is_help=True, help="Identities, and all that belongs to them: list, export, erase.")
 app.add_typer(identities, name="identities")
 
 IDENTITY = Annotated[str, typer.Argument(metavar="IDENTITY", help="Its identifier_key or id.")]
+
+
+@identities.command("list")
+def list_identities() -> None:
+    """Every identity of the organization: id, identifier_key, name and how many agents it has."""
+    from cli.identities import listed
+
+    listed()
 
 
 @identities.command("export")

@@ -7,9 +7,20 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.screen import printable
-from cli.server import server
+from cli.server import find_agent, server
 
 STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def listed(agent: str) -> None:
+    there = server()
+    blocks = list(there.pages(f"/v1/agents/{find_agent(there, agent)['id']}/core-memory/blocks"))
+    for block in blocks:
+        print(
+            f"{block['id']}  {printable(block['label']):<20} {len(block['value']):,} of {block['limit']:,} characters"
+        )
+    if not blocks:
+        print("It has no blocks.")
 
 
 def history(block_id: str) -> None:

@@ -7,9 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from cli.configuration import Refused
+from cli.screen import printable
 from cli.server import Server, named, server
 
 PAUSE = 0.5
+
+
+def listed() -> None:
+    found = list(server().pages("/v1/identities/"))
+    for identity in found:
+        key, agents = printable(identity["identifier_key"]), len(identity["agent_ids"])
+        print(f"{identity['id']}  {key:<24} {printable(identity['name']):<24} agents: {agents}")
+    if not found:
+        print("There are no identities.")
 
 
 def exported(wanted: str, file: Path) -> None:

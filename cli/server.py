@@ -4,6 +4,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from project import env
 from project.embedded import homes
 
 DEFAULT_AGENT = "first"
+PAGE = 200
 LOCAL = ("127.0.0.1", "localhost", "::1")
 TURN_SECONDS = 3600.0
 """How long a plain POST waits for the answer of an agent."""
@@ -30,6 +32,13 @@ class Server:
 
     def get(self, path: str, **query: str) -> Any:
         return self.ask(urllib.request.Request(self.address(path, query)), seconds=30)
+
+    def pages(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
+        """All rows of a list, a page at a time."""
+        rows = self.get(path, limit=str(PAGE), **query)
+        while rows:
+            yield from rows
+            rows = self.get(path, limit=str(PAGE), after=rows[-1]["id"], **query) if len(rows) == PAGE else []
 
     def post(self, path: str, body: dict[str, Any], seconds: float = TURN_SECONDS) -> Any:
         return self.send("POST", path, body, seconds)

@@ -1,25 +1,50 @@
 """`./perdure tools`: what tools there are; a tool from a file, its schema, and a try at it."""
 
 import json
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
 from cli.configuration import Refused
 from cli.screen import printable
-from cli.server import server
+from cli.server import Server, find_agent, named, server
 
 FIRST_LINE = 75
 
 
 def listed() -> None:
-    for tool in server().get("/v1/tools/", limit="200", order="asc"):
+    for tool in server().pages("/v1/tools/", order="asc"):
         words = (tool["description"] or "").strip().splitlines() or [""]
         print(f"{printable(tool['name']):<28} {tool['id']}\n    {printable(words[0][:FIRST_LINE])}")
 
 
 def created(path: Path) -> None:
     tool = server().post("/v1/tools/", {"source_code": _source(path)})
-    print(f"{tool['name']} is {tool['id']}. Agents get it by this id.")
+    print(f"{tool['name']} is {tool['id']}.\nGive it to an agent: ./perdure tools attach AGENT {tool['name']}")
+
+
+def attached(agent: str, tool: str) -> None:
+    _change(agent, tool, "attach", "has it now")
+
+
+def detached(agent: str, tool: str) -> None:
+    _change(agent, tool, "detach", "does not have it any more")
+
+
+def _change(agent: str, tool: str, what: str, outcome: str) -> None:
+    there = server()
+    its, tool_id = find_agent(there, agent), find_tool(there, tool)
+    there.patch(f"/v1/agents/{its['id']}/tools/{what}/{urllib.parse.quote(tool_id, safe='')}", {})
+    print(f"{printable(its['name'])} ({its['id']}) {outcome}.")
+
+
+def find_tool(there: Server, wanted: str) -> str:
+    """A tool's id, by its id or its name."""
+    is_id = wanted.startswith("tool-")
+    ids = [wanted] if is_id else [tool["id"] for tool in there.get("/v1/tools/", name=named(wanted, "a tool"))]
+    if not ids:
+        raise Refused(f"There is no tool named {wanted!r}; ./perdure tools list shows those that there are.")
+    return str(ids[0])
 
 
 def schema(path: Path) -> None:
