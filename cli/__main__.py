@@ -24,7 +24,11 @@ app = typer.Typer(
 
 @app.command()
 def up() -> None:
-    """Start the server; Ctrl-C stops it."""
+    """Start the server; Ctrl-C stops it.
+
+    PERDURE_PORT is the port that it listens on (8283), PERDURE_HOME the folder of its data (.perdure in the checkout).
+    docs/settings.md has the rest.
+    """
     from cli.up import up
 
     up()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from functools import cache
@@ -94,6 +95,21 @@ def test_no_secret_has_a_default(services: dict[str, Any]) -> None:
     for name in OURS:
         assert services[name]["environment"]["PGPASSWORD"] == "${POSTGRES_PASSWORD" + required
         assert services[name]["environment"]["PERDURE_SECRET_KEY"] == "${PERDURE_SECRET_KEY" + required
+
+
+FIXED = {"PERDURE_HOME", "DATABASE_URL", "REDIS_URL"}
+NOT_IN_CONTAINERS = {"PERDURE_HOST", "PERDURE_PORT", "PERDURE_URL", "PERDURE_API_KEY", "PYTHON"}
+
+
+def test_every_setting_that_is_described_reaches_the_containers(services: dict[str, Any]) -> None:
+    """The web process is reached where compose publishes it, and the command line is no container."""
+    described = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE))
+    assert {"PERDURE_LEASE", "OPENAI_API_KEY"} < described
+    for name in OURS:
+        given = services[name]["environment"]
+        assert set(given) - {"PGPASSWORD"} == described - NOT_IN_CONTAINERS
+        for setting in described - NOT_IN_CONTAINERS - FIXED:
+            assert given[setting].startswith(f"${{{setting}:"), setting
 
 
 def test_whatever_takes_connections_has_a_health_check(services: dict[str, Any]) -> None:

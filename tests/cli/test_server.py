@@ -154,6 +154,19 @@ def test_retention_without_options_says_what_to_give() -> None:
     )
 
 
+@pytest.mark.parametrize("words", [("--help",), ("help",), ("migrate", "--help")])
+def test_help_on_manage_starts_nothing(words: tuple[str, ...]) -> None:
+    result = command("manage", *words)
+    assert (result.returncode, "manage.py" in result.stdout) == (0, True), result.stderr
+    assert not home().exists()
+
+
+def test_help_on_up_names_the_variables() -> None:
+    shown = command("up", "--help").stdout
+    assert "PERDURE_PORT" in shown
+    assert "PERDURE_HOME" in shown
+
+
 def test_a_failure_is_told_once() -> None:
     assert _failure(["numbers: no list\n"], "numbers: no list") == "numbers: no list"
     assert _failure(["Traceback", "  line 1"], "TypeError: x") == "Traceback\n  line 1\nTypeError: x"

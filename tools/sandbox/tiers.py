@@ -133,5 +133,5 @@ def check_safe(tier: Tier, allow_unsafe: bool) -> None:
     raise Refused(
         f"Tools written by users are not run here: this machine cannot lock them in. {' '.join(tier.reasons)} "
         "Run the server on Linux 6.2 or later where user namespaces or Landlock are permitted, or, if you are its "
-        "only user and trust every tool, set ALLOW_UNSAFE_TOOLS=1."
+        "only user and trust every tool, set PERDURE_ALLOW_UNSAFE_TOOLS=1."
     )

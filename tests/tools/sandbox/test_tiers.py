@@ -49,7 +49,7 @@ def test_kernel_with_an_old_landlock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_refused_where_only_limits_are() -> None:
     sandbox = Sandbox(Tier(Level.LIMITS, ("This kernel has no Landlock.",)))
-    with pytest.raises(Refused, match=r"This kernel has no Landlock\..*ALLOW_UNSAFE_TOOLS"):
+    with pytest.raises(Refused, match=r"This kernel has no Landlock\..*set PERDURE_ALLOW_UNSAFE_TOOLS=1"):
         sandbox.run(ONE, "tool", {})
     with pytest.raises(Refused):
         sandbox.run_code("print(1)")
