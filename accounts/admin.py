@@ -19,6 +19,7 @@ from accounts.fields import SafeJSONField, SafeTextField
 from accounts.forms import JSON, Prose
 from accounts.keys import issue_key
 from accounts.models import ApiKey, Organization, Purge, Retention, User
+from accounts.words import counted
 
 admin.site.site_header = "Perdure"
 admin.site.site_title = "Perdure"
@@ -187,11 +188,6 @@ class PurgeAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
     @admin.display(description="deleted")
     def told(self, purge: Purge) -> str:
         return counted(purge.deleted)
-
-
-def counted(deleted: dict[str, int]) -> str:
-    """3 run, 12 step"""
-    return ", ".join(f"{count:,} {name}" for name, count in deleted.items())
 
 
 @admin.register(User)

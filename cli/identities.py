@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from accounts.words import counted
 from cli.configuration import Refused
 from cli.screen import printable
 from cli.server import Server, named, server
@@ -30,7 +31,7 @@ def exported(wanted: str, file: Path) -> None:
         for number in range(1, job["report"].get("pieces", 0) + 1):
             piece = there.get(f"/v1/identities/{job['identity_id']}/jobs/{job['id']}/archive", piece=str(number))
             written.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in piece["rows"])
-    print(f"{file}: {told(job)}")
+    print(f"{file}: {counted(job['report'])}")
 
 
 def refuse_unwritable(file: Path) -> None:
@@ -50,7 +51,7 @@ def erased(wanted: str, sure: bool) -> None:
     identity_id = find(there, wanted)
     if not sure:
         raise Refused(f"This deletes {identity_id} and all that belongs to it alone, for ever. Add --yes to do it.")
-    print(f"{identity_id} is erased: {told(done(there, identity_id, 'erase'))}")
+    print(f"{identity_id} is erased: {counted(done(there, identity_id, 'erase')['report'])}")
 
 
 def find(there: Server, wanted: str) -> str:
@@ -72,7 +73,3 @@ def done(there: Server, identity_id: str, kind: str) -> dict[str, Any]:
     if job["status"] != "completed":
         raise Refused(f"Job {job['id']} is {job['status']}: {job['error']}")
     return job
-
-
-def told(job: dict[str, Any]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in job["report"].items())

@@ -2,6 +2,7 @@
 
 import json
 
+from accounts.words import counted
 from cli.configuration import Refused
 from cli.server import server
 
@@ -12,8 +13,7 @@ def show() -> None:
     for name, days in server().get(PATH).items():
         print(f"{name.removesuffix('_days').replace('_', ' ')}: {_told(days)}")
     for purge in server().get(f"{PATH}/purges"):
-        counts = ", ".join(f"{count:,} {name}" for name, count in purge["deleted"].items())
-        print(f"{purge['began_at']}  {purge['kind']}: {counts or 'nothing yet'}")
+        print(f"{purge['began_at']}  {purge['kind']}: {counted(purge['deleted']) or 'nothing yet'}")
 
 
 def keep(**days: int | None) -> None:

@@ -1,23 +1,30 @@
 """The admin of identities: what belongs to them, exported and erased; and the jobs that do it."""
 
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin import OfOrganization, ReadOnly, counted, person
-from agents.admin.display import block_of, link, list_link, pretty, when
+from accounts.admin import OfOrganization, ReadOnly, person
+from accounts.words import counted
+from agents.admin.display import block_of, link, list_link, pretty, short, when
 from agents.errors import ClientError
+from agents.following import in_thread
 from agents.hints import want_upkeep
-from agents.models import Identity, IdentityJob
+from agents.models import ExportPiece, Identity, IdentityJob
 from agents.privacy.jobs import start
 
 SURE = "erase"
+ARCHIVE = "admin:agents_identityjob_archive"
 
 
 class SureForm(ActionForm):
@@ -81,9 +88,8 @@ class IdentityAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
 
 @admin.register(IdentityJob)
 class IdentityJobAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
-    list_display = ("kind", "identity_id", "state", "stage", "told", "organization", "created", "completed_at")
+    list_display = ("kind", "whose", "state", "told", "created", "completed")
     list_filter = ("kind", "status", "created_at", "organization")
-    list_select_related = ("organization",)
     search_fields = ("id__exact", "identity_id__exact")
     search_help_text = "Id of a job or an identity"
     ordering = ("-created_at",)
@@ -91,6 +97,7 @@ class IdentityJobAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
         ("kind", "state", "stage"),
         ("identity_id", "created_by_id"),
         "told",
+        "archive",
         "error",
         ("created_at", "started_at", "completed_at", "expires_at"),
         ("organization", "id", "failures", "not_before"),
@@ -98,6 +105,34 @@ class IdentityJobAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         return lookup == "identity_id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.archive_view)
+        return [path("<str:id>/archive/", view, name="agents_identityjob_archive"), *super().get_urls()]
+
+    def archive_view(self, request: HttpRequest, id: str) -> StreamingHttpResponse:
+        """All rows of a finished export as JSON lines, for whoever may see messages."""
+        if not (self.has_view_permission(request) and request.user.has_perm("agents.view_message")):
+            raise PermissionDenied
+        job = self.get_queryset(request).filter(id=id).first()
+        if job is None or not _has_archive(job):
+            raise Http404
+        named = {"Content-Disposition": f'attachment; filename="{job.identity_id}.jsonl"'}
+        return StreamingHttpResponse(_lines(job), content_type="application/x-ndjson", headers=named)
+
+    @admin.display(description="archive")
+    def archive(self, job: IdentityJob) -> SafeString | str:
+        if not _has_archive(job):
+            return ""
+        return format_html('<a href="{}">Download as JSON lines</a>', reverse(ARCHIVE, args=[job.id]))
+
+    @admin.display(description="identity", ordering="identity_id")
+    def whose(self, job: IdentityJob) -> SafeString:
+        return short(job.identity_id)
+
+    @admin.display(description="completed at", ordering="completed_at")
+    def completed(self, job: IdentityJob) -> SafeString | str:
+        return when(job.completed_at)
 
     @admin.display(description="status", ordering="status")
     def state(self, job: IdentityJob) -> SafeString:
@@ -110,3 +145,18 @@ class IdentityJobAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
     @admin.display(description="created at", ordering="created_at")
     def created(self, job: IdentityJob) -> SafeString | str:
         return when(job.created_at)
+
+
+def _has_archive(job: IdentityJob) -> bool:
+    return job.kind == IdentityJob.Kind.EXPORT and job.status == IdentityJob.Status.COMPLETED
+
+
+async def _lines(job: IdentityJob) -> AsyncIterator[bytes]:
+    """A piece at a time: an archive may be larger than memory."""
+    for number in range(1, job.report.get("pieces", 0) + 1):
+        yield await in_thread(_piece, job.id, number)
+
+
+def _piece(job_id: str, number: int) -> bytes:
+    rows = ExportPiece.objects.get(job_id=job_id, number=number).rows
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()

@@ -164,7 +164,7 @@ class RunAdmin(Spent, LedgerAdmin):
                 "fields": (
                     ("steps_done", "tokens", "claims"),
                     ("not_before", "deadline_at", "cancel_requested_at"),
-                    ("asked_by", "waits"),
+                    ("asked_by", "for_replies"),
                 )
             },
         ),
@@ -174,7 +174,7 @@ class RunAdmin(Spent, LedgerAdmin):
                 "classes": ("collapse",),
                 "fields": (
                     ("organization", "id", "seq"),
-                    ("kind", "background", "final_event_seq"),
+                    ("kind", "in_background", "final_event_seq"),
                     ("key_id", "idempotency_key"),
                     "choices",
                 ),
@@ -212,6 +212,14 @@ class RunAdmin(Spent, LedgerAdmin):
     @admin.display(description="running for")
     def running_for(self, run: Run) -> str:
         return between(run.started_at, run.completed_at or timezone.now())
+
+    @admin.display(description="waits for replies")
+    def for_replies(self, run: Run) -> str:
+        return "yes" if run.waits else "no"
+
+    @admin.display(description="in the background")
+    def in_background(self, run: Run) -> str:
+        return "yes" if run.background else "no"
 
     @admin.display(description="outcome")
     def outcome(self, run: Run) -> str:

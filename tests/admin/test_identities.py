@@ -1,6 +1,7 @@
 """Identities are exported and erased from the admin; their jobs are looked at there."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from agents.models import Agent, Identity, IdentityJob
@@ -55,3 +56,24 @@ def test_identities_of_others_cannot_be_chosen(acme: Tenant, globex: Tenant, gue
 def test_one_job_at_a_time_is_said(acme: Tenant, guest: Identity) -> None:
     act(acme.client, "export_data", guest)
     assert "under way" in act(acme.client, "erase_data", guest, sure="erase")
+
+
+def test_a_finished_export_is_downloaded_from_its_page(acme: Tenant, globex: Tenant, guest: Identity) -> None:
+    act(acme.client, "export_data", guest)
+    job = IdentityJob.objects.latest("created_at")
+    archive = f"{JOBS}{job.id}/archive/"
+    assert archive not in acme.client.get(f"{JOBS}{job.id}/change/").content.decode()
+    assert acme.client.get(archive).status_code == 404
+    worked_off()
+    assert archive in acme.client.get(f"{JOBS}{job.id}/change/").content.decode()
+    answer = acme.client.get(archive)
+    assert (answer.status_code, answer["Content-Disposition"]) == (200, f'attachment; filename="{guest.id}.jsonl"')
+    assert globex.client.get(archive).status_code == 404
+
+
+def test_whoever_may_not_see_messages_may_not_download_them(acme: Tenant, guest: Identity) -> None:
+    act(acme.client, "export_data", guest)
+    job = worked_off()
+    acme.user.user_permissions.remove(*Permission.objects.filter(codename="view_message"))
+    assert acme.client.get(f"{JOBS}{job.id}/change/").status_code == 200
+    assert acme.client.get(f"{JOBS}{job.id}/archive/").status_code == 403

@@ -153,3 +153,10 @@ def test_duration(seconds: float | None, text: str) -> None:
 def test_pretty() -> None:
     assert pretty('{"a": 1}') == '{\n  "a": 1\n}'
     assert pretty("not { json") == "not { json"
+
+
+def test_what_is_not_so_is_told_in_words(root: Client, acme: Tenant) -> None:
+    """Django's icon for it is a red cross, which reads as a failure."""
+    shown = root.get(f"/admin/agents/run/{acme.run.id}/change/").content.decode()
+    assert "Waits for replies" in shown
+    assert "icon-no" not in shown
