@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from accounts.sealing import unseal
 from agents.llm.registry import context_window
-from agents.loading import context_messages, place_in_context
+from agents.loading import context_messages, place_in_context, response_format
 from agents.loop.directories import path_of
 from agents.models import Agent, AgentFile, Approval, Conversation, Message, Run, Step
 from agents.wire import parts
@@ -283,7 +283,7 @@ def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str]
         "embedding_config": embedding_config_shape(agent.embedding),
         "compaction_settings": agent.compaction_settings,
         "retrieval": agent.retrieval,
-        "response_format": agent.response_format,
+        "response_format": response_format(agent),
         "tool_rules": agent.tool_rules,
         "message_ids": list(message_ids),
         "memory": memory_shape(agent, relations.blocks, relations.file_blocks),
@@ -388,7 +388,8 @@ def model_settings_shape(agent: Agent) -> Shape:
             "response_format": None,
             "strict": False,
         }
-    return base | agent.model_settings
+    form = response_format(agent)
+    return base | agent.model_settings | ({"response_format": form} if form else {})
 
 
 def endpoint_type(provider: str) -> str:
@@ -421,7 +422,7 @@ def llm_config_shape(agent: Agent) -> Shape:
         "verbosity": settings.get("verbosity"),
         "tier": None,
         "parallel_tool_calls": settings["parallel_tool_calls"],
-        "response_format": agent.response_format,
+        "response_format": response_format(agent),
         "strict": bool(settings.get("strict")),
         "return_logprobs": False,
         "top_logprobs": None,
