@@ -296,7 +296,7 @@ def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str]
         "identity_ids": [identity["id"] for identity in relations.identities],
         "identities": relations.identities,
         "pending_approval": relations.pending_approval,
-        "message_buffer_autoclear": agent.message_buffer_autoclear,
+        "message_buffer_autoclear": agent.clears_buffer,
         "enable_sleeptime": None,
         "multi_agent_group": None,
         "managed_group": None,
