@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q
 
 from accounts.sealing import unseal
+from agents.embedding import dimension_of
 from agents.llm.registry import context_window
 from agents.loading import context_messages, place_in_context, response_format
 from agents.loop.directories import path_of
@@ -439,7 +440,7 @@ def embedding_config_shape(handle: str | None, dimension: int | None = None, chu
         "embedding_endpoint_type": endpoint_type(provider),
         "embedding_endpoint": None,
         "embedding_model": model or provider,
-        "embedding_dim": dimension,
+        "embedding_dim": dimension_of(handle) if dimension is None else dimension,
         "embedding_chunk_size": chunk_size,
         "handle": handle,
         "batch_size": 32,
