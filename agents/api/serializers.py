@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rest_framework import serializers
 
@@ -57,10 +58,27 @@ class Strings(serializers.ListField):
 
 
 class Tags(serializers.ListField):
-    """Each fits into an entry of an index, whatever its letters."""
+    """Each once, in the order in which they were given."""
 
     def __init__(self, **kwargs: Any):
-        super().__init__(child=Text(max_length=500), **kwargs)
+        super().__init__(**{"child": Text()} | kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        return list(dict.fromkeys(super().to_internal_value(data)))
+
+
+class TimeZone(Text):
+    """The name of a time zone, as its database on this machine has it."""
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise serializers.ValidationError(
+                f"{name!r} is no known time zone. Write an IANA name, for example Europe/Vienna"
+            ) from None
+        return name
 
 
 class Object(serializers.JSONField):
@@ -114,7 +132,7 @@ class BlockFields(serializers.Serializer):
     description = Text(allow_null=True, required=False)
     read_only = serializers.BooleanField(default=False)
     hidden = serializers.BooleanField(allow_null=True, required=False)
-    tags = Strings(allow_null=True, required=False)
+    tags = Tags(allow_null=True, required=False)
     metadata = Object(allow_null=True, required=False)
     project_id = Text(allow_null=True, required=False)
     template_name = Text(allow_null=True, required=False)
@@ -156,9 +174,10 @@ class AgentFields(serializers.Serializer):
     retrieval = Retrieval(required=False, allow_null=True)
     response_format = Object(required=False, allow_null=True)
     tool_rules = Rules(required=False, allow_null=True)
-    tags = Tags(required=False, allow_null=True)
+    # Each fits into an entry of an index, whatever its letters.
+    tags = Tags(child=Text(max_length=500), required=False, allow_null=True)
     metadata = Object(required=False, allow_null=True)
-    timezone = Text(required=False, allow_null=True, max_length=64)
+    timezone = TimeZone(required=False, allow_null=True, allow_blank=False, max_length=64)
     hidden = serializers.BooleanField(required=False, allow_null=True)
     message_buffer_autoclear = serializers.BooleanField(required=False, allow_null=True)
     max_files_open = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=2**31 - 1)

@@ -389,8 +389,10 @@ def model_settings_shape(agent: Agent) -> Shape:
             "response_format": None,
             "strict": False,
         }
-    form = response_format(agent)
-    return base | agent.model_settings | ({"response_format": form} if form else {})
+    stored, form = agent.model_settings, response_format(agent)
+    # The model's own provider is asked, whosever settings these are: the model may have been changed since.
+    own = {"provider_type": provider if stored.get("provider_type") == provider else base["provider_type"]}
+    return base | stored | own | ({"response_format": form} if form else {})
 
 
 def endpoint_type(provider: str) -> str:

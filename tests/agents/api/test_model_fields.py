@@ -182,3 +182,21 @@ def test_the_response_format_that_was_set_last_counts(acme, before, change, expe
     agent = acme.agent(**before)
     acme.patch(f"agents/{agent['id']}", change)
     assert shown(acme, agent) == [expected] * 3
+
+
+# Settings of another provider
+
+
+def test_settings_of_another_provider_are_taken_as_far_as_they_go(acme):
+    settings = {"provider_type": "anthropic", "temperature": 0.4, "thinking": {"type": "disabled"}}
+    made = acme.agent(model_settings=settings)
+    assert made["model_settings"]["provider_type"] == "openai"
+    assert (made["model_settings"]["temperature"], made["model_settings"]["thinking"]) == (0.4, {"type": "disabled"})
+
+
+def test_the_provider_type_is_that_of_the_model_as_it_is_now(acme):
+    agent = acme.agent(model_settings={"provider_type": "openai", "temperature": 0.4})
+    Agent.objects.update(model="anthropic/claude-haiku-4-5")
+    assert acme.get(f"agents/{agent['id']}")["model_settings"]["provider_type"] == "anthropic"
+    Agent.objects.update(model="azure/gpt-4o", model_settings={"provider_type": "azure"})
+    assert acme.get(f"agents/{agent['id']}")["model_settings"]["provider_type"] == "azure"
