@@ -49,14 +49,15 @@ def model_columns(given: Given, agent: Agent | None) -> Given:
     """
     config = given.get("llm_config") or {}
     model = given.get("model") or _handle(config, agent)
-    named = _handle(config, None)
-    shown = llm_config_shape(agent or Agent(model=named or model or ""))
+    named = _handle(config, None) or model
+    seen = agent or (Agent(model=named) if named else None)
+    shown = llm_config_shape(seen) if seen else {}
     changed = _valid({name: value for name, value in config.items() if value not in (None, shown.get(name))})
     columns: Given = {"model": model} if model else {}
     if "context_window_limit" in given:
         columns["context_window_limit"] = given["context_window_limit"]
     elif "context_window" in changed:
-        columns["context_window_limit"] = _own_limit(changed["context_window"], named or shown["handle"])
+        columns["context_window_limit"] = _own_limit(changed["context_window"], named or shown.get("handle"))
     return columns | _settings(given, changed, agent)
 
 
@@ -76,9 +77,9 @@ def _handle(config: Given, agent: Agent | None) -> str | None:
     return f"{provider}/{model}" if provider and model else None
 
 
-def _own_limit(tokens: int, handle: str) -> int | None:
+def _own_limit(tokens: int, handle: str | None) -> int | None:
     """None for the window that the model has anyway: it is to change with the model."""
-    return None if tokens == context_window(handle) else tokens
+    return None if handle and tokens == context_window(handle) else tokens
 
 
 def _settings(given: Given, changed: Given, agent: Agent | None) -> Given:

@@ -126,6 +126,11 @@ def test_the_window_of_the_model_itself_goes_with_the_model(acme):
     assert (changed.model, changed.context_window_limit) == ("demo/gpt-4o", None)
 
 
+def test_a_window_without_a_model_is_for_the_default_model(acme):
+    made = acme.post("agents/", {"llm_config": {"context_window": 32_768}, "include_base_tools": False})
+    assert (made["llm_config"]["context_window"], stored(made).context_window_limit) == (32_768, 32_768)
+
+
 def test_of_a_config_sent_back_with_another_model_the_new_name_counts(acme):
     agent = acme.agent()
     assert patched(acme, agent, llm_config=agent["llm_config"] | {"model": "other"}).model == "demo/other"
