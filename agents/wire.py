@@ -14,6 +14,21 @@ from agents.models import Message
 
 Wire = dict[str, Any]
 
+TYPES = (
+    "system_message",
+    "user_message",
+    "assistant_message",
+    "reasoning_message",
+    "hidden_reasoning_message",
+    "tool_call_message",
+    "tool_return_message",
+    "approval_request_message",
+    "approval_response_message",
+    "summary_message",
+    "event_message",
+)
+"""The kinds of objects that messages are shown as."""
+
 CALLS = ("tool_call_message", "approval_request_message")
 """The kinds of objects that show a model's calls."""
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from accounts.keys import Principal
 from agents import history
-from agents.api.pages import newest_page
+from agents.api.message_lists import newest, types_asked
 from agents.api.requests import checked_id, json_body
 from agents.api.scope import conversation, one, owned
 from agents.api.serializers import Text
@@ -45,8 +45,8 @@ class Messages(ApiView):
         if conversation_id := query.get("conversation_id"):
             rows = rows.filter(conversation=conversation(principal, conversation_id, query.get("agent_id")))
             key = ("seq",)
-        view = View.of({"include_return_message_types": query.getlist("include_return_message_types")})
-        return answer(shown(newest_page(rows, query, key=key), view))
+        view = View.of({"include_return_message_types": types_asked(query)})
+        return answer(newest(rows, query, view, key))
 
 
 class OneMessage(ApiView):

@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from agents.api.message_lists import of_turn
 from agents.api.pages import page
 from agents.api.requests import checked_id, flag
 from agents.api.scope import conversation, one, owned
@@ -14,7 +15,7 @@ from agents.api.views import ApiView, answer
 from agents.errors import Conflict, invalid
 from agents.events import totals_of
 from agents.models import TERMINAL, Message, Run, Step
-from agents.wire import View, shown
+from agents.wire import View
 from tools.models import Tool
 
 _STATUSES: dict[str, dict[str, Any]] = {
@@ -61,10 +62,7 @@ class OneRun(ApiView):
 class RunMessages(ApiView):
     def get(self, request: Request, run_id: str) -> HttpResponse:
         run = one(self.principal(request), Run, run_id)
-        rows = Message.objects.filter(run=run)
-        return answer(
-            shown(page(rows, request.query_params, key=("seq",), limit=100, order="asc"), View.of(run.options))
-        )
+        return answer(of_turn(Message.objects.filter(run=run), request.query_params, View.of(run.options)))
 
 
 class RunSteps(ApiView):
