@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
-from agents.api.pages import Wanted, newest_page, page
+from agents.api.pages import Wanted, asked_order, newest_page, page
 from agents.errors import invalid
 from agents.models import Message
 from agents.wire import TYPES, View, Wire, shown
@@ -42,11 +42,17 @@ def of_turn(rows: QuerySet[Message], query: Mapping[str, str], view: View) -> li
 
 def _listed(page_of: Callable[[Wanted | None], list[Message]], query: Mapping[str, str], view: View) -> list[Wire]:
     """A client that goes through the pages stops at an empty one, so none is before the end of the list."""
+    show = _shown_backwards if asked_order(query) == "desc" else shown
     rows = page_of(_wanted(view) if view.types else None)
-    items = shown(rows, view)
+    items = show(rows, view)
     if rows and not items:
-        items = shown(page_of(_wanted(view)), view)
+        items = show(page_of(_wanted(view)), view)
     return items
+
+
+def _shown_backwards(rows: list[Message], view: View) -> list[Wire]:
+    """The newest first, also among the objects of one message."""
+    return shown(reversed(rows), view)[::-1]
 
 
 def _wanted(view: View) -> Wanted:

@@ -101,6 +101,16 @@ def test_without_a_filter_a_page_is_one_query(acme, talked):
     assert len([sql for sql, _ in queries if 'FROM "agents_message"' in sql]) == 1
 
 
+@pytest.mark.parametrize("name", ["agent", "conversation", "all", "all of one", "run"])
+def test_downwards_is_upwards_turned_around_with_the_objects_of_each_message(acme, talked, name):
+    up, down, older = (
+        [(item["id"], item["message_type"]) for page in pages(acme, talked[name], limit=3, **query) for item in page]
+        for query in ({"order": "asc"}, {"order": "desc"}, {"ascending": "false"})
+    )
+    assert down == older == up[::-1]
+    assert len(set(up)) == len(up) > len({id for id, _ in up})
+
+
 CONTENTS = [
     ("system", {"text": "You are."}),
     ("user", {"content": "hi"}),
