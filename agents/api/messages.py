@@ -62,7 +62,11 @@ async def stream(request: HttpRequest, agent_id: str) -> HttpResponseBase:
 @only("POST")
 async def send_to_conversation(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
     agent_id = json_body(request).get("agent_id")
-    return await _send(request, lambda principal: conversation(principal, conversation_id, agent_id), streaming=True)
+
+    def find(principal: Principal) -> Conversation:
+        return conversation(principal, conversation_id, agent_id, where_agent="body")
+
+    return await _send(request, find, streaming=True)
 
 
 @only("POST")
@@ -170,7 +174,7 @@ class AgentMessages(ApiView):
         principal, query = self.principal(request), request.query_params
         place = default_conversation(principal, agent_id)
         if conversation_id := query.get("conversation_id"):
-            place = conversation(principal, conversation_id, agent_id)
+            place = conversation(principal, conversation_id, agent_id, where="query", where_agent="path")
         return answer(message_page(place, query))
 
 
@@ -204,7 +208,7 @@ class Cancel(ApiView):
             raise InvalidRequest([{"loc": ["body", "run_ids"], "msg": "Should be a list of ids", "type": "list_type"}])
         runs = owned(principal, Run).filter(agent=agent)
         if named:
-            ids = [one(principal, Run, id, runs).id for id in named]
+            ids = [one(principal, Run, id, runs, ("body", "run_ids", at)).id for at, id in enumerate(named)]
         else:
             # The last first, so that none is begun while the others are cancelled.
             ids = list(runs.exclude(status__in=TERMINAL).order_by("-seq").values_list("id", flat=True))

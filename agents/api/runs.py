@@ -41,7 +41,7 @@ class Runs(ApiView):
             return rows, ("created_at", "id")
         if asked.startswith("conv-"):
             return rows.filter(conversation_id=checked_id("conv", asked, ("query", "conversation_id"))), ("seq",)
-        place = conversation(self.principal(request), asked, query.get("agent_id"))
+        place = conversation(self.principal(request), asked, query.get("agent_id"), where="query")
         return rows.filter(conversation=place), ("seq",)
 
 
