@@ -29,6 +29,13 @@ TYPES = (
 )
 """The kinds of objects that messages are shown as."""
 
+STOP_REASONS = (
+    *("end_turn", "error", "llm_api_error", "invalid_llm_response", "invalid_tool_call", "max_steps"),
+    *("max_tokens_exceeded", "no_tool_call", "tool_rule", "cancelled", "insufficient_credits"),
+    *("requires_approval", "context_window_overflow_in_system_prompt"),
+)
+"""Why an agent stops."""
+
 CALLS = ("tool_call_message", "approval_request_message")
 """The kinds of objects that show a model's calls."""
 

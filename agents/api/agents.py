@@ -30,6 +30,7 @@ from agents.llm.registry import Providers, providers_from
 from agents.loading import context_messages
 from agents.models import Agent, AgentBlock, AgentFile, AgentIdentity, AgentTool, Approval, Identity, Message, Run
 from agents.models.run import TERMINAL
+from agents.wire import STOP_REASONS
 from memory.models import Block, Folder
 from tools.models import Tool
 
@@ -262,7 +263,7 @@ def _filtered(rows: QuerySet[Agent], request: Request) -> QuerySet[Agent]:
             rows = rows.filter(**{f"labels_of_origin__{column}": value})
     if actor := query.get("created_by_id"):
         rows = rows.filter(created_by_id=actor)
-    if reason := query.get("last_stop_reason"):
+    if reason := choice(query, "last_stop_reason", STOP_REASONS):
         rows = rows.annotate(stopped=Subquery(_LAST_RUN.values("stop_reason")[:1])).filter(stopped=reason)
     return of_identities(rows, AgentIdentity.objects.filter(agent=OuterRef("pk")), query)
 

@@ -43,6 +43,11 @@ class PassageFields(serializers.Serializer):
     metadata = Object(required=False, allow_null=True)
     created_at = serializers.DateTimeField(required=False, allow_null=True)
 
+    def validate_text(self, text: str) -> str:
+        if not text.strip():
+            raise serializers.ValidationError("Should say something: an empty passage tells nobody anything")
+        return text
+
 
 class PassageBatch(serializers.Serializer):
     passages = PassageFields(many=True, max_length=MAX_BATCH)

@@ -1,13 +1,12 @@
 """Lists of messages: pages of what is stored, shown as the objects that a client wants to see."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
 from agents.api.pages import Wanted, asked_order, newest_page, page
-from agents.errors import invalid
+from agents.api.requests import check_known
 from agents.models import Message
 from agents.wire import TYPES, View, Wire, shown
 
@@ -17,17 +16,8 @@ PAGE = 100
 def types_asked(query: QueryDict) -> list[str]:
     """Raises InvalidRequest for a type that there is not."""
     types = query.getlist("include_return_message_types")
-    check_types(types, "query")
+    check_known(types, TYPES, ["query", "include_return_message_types"])
     return types
-
-
-def check_types(types: list[Any], place: str) -> None:
-    unknown = [type for type in types if type not in TYPES]
-    if unknown:
-        known = ", ".join(TYPES)
-        raise invalid(
-            [place, "include_return_message_types"], f"There is no type {unknown[0]!r:.100}. Known are {known}", "enum"
-        )
 
 
 def newest(rows: QuerySet[Message], query: Mapping[str, str], view: View, key: tuple[str, ...]) -> list[Wire]:

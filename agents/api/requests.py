@@ -71,6 +71,13 @@ def choice(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str
     return value
 
 
+def check_known(values: Sequence[Any], known: Sequence[str], loc: Sequence[str | int]) -> None:
+    """Raises InvalidRequest for a value that there is not."""
+    for value in values:
+        if value not in known:
+            raise invalid(loc, f"There is no {value!r:.100}. Known are {', '.join(known)}", "enum")
+
+
 def refuse(body: Mapping[str, Any], *names: str) -> None:
     """Fields of the contract that ask for something this server does not do."""
     asked = [name for name in names if body.get(name)]

@@ -8,14 +8,14 @@ from rest_framework.request import Request
 
 from agents.api.message_lists import of_turn
 from agents.api.pages import page
-from agents.api.requests import checked_id, flag
+from agents.api.requests import checked_id, choice, flag
 from agents.api.scope import conversation, one, owned
 from agents.api.shapes import run_metrics_shape, run_shape, step_shape
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict, invalid
 from agents.events import totals_of
 from agents.models import TERMINAL, Message, Run, Step
-from agents.wire import View
+from agents.wire import STOP_REASONS, View
 from tools.models import Tool
 
 _STATUSES: dict[str, dict[str, Any]] = {
@@ -106,7 +106,7 @@ def _filtered(rows: QuerySet[Run], request: Request) -> QuerySet[Run]:
     for name in ("agent_ids", "agent_id"):
         if ids := query.getlist(name):
             rows = rows.filter(agent_id__in=[checked_id("agent", id, ("query", name)) for id in ids])
-    if stop_reason := query.get("stop_reason"):
+    if stop_reason := choice(query, "stop_reason", STOP_REASONS):
         rows = rows.filter(stop_reason=stop_reason)
     if (background := flag(query, "background")) is not None:
         rows = rows.filter(background=background)

@@ -123,7 +123,7 @@ _AGENTS: Fields = {
     "template_id?": "text",
     "base_template_id?": "text",
     "created_by_id?": "text",
-    "last_stop_reason?": "text",
+    "last_stop_reason?": "StopReasonType",
     "identity_id?": "identity-id",
     "identifier_keys?": "[text] - of identities",
 }
@@ -787,7 +787,7 @@ _OPERATIONS: dict[str, Operation] = {
             "agent_ids?": "[agent-id]",
             "conversation_id?": "text",
             "statuses?": "['created' | 'running' | 'completed' | 'failed' | 'cancelled']",
-            "stop_reason?": "text",
+            "stop_reason?": "StopReasonType",
             "background?": "bool",
             "active?": "bool - only those that have not ended",
         },

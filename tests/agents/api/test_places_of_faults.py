@@ -3,6 +3,9 @@
 import pytest
 
 from agents.models import Conversation
+from agents.wire import STOP_REASONS
+from memory.models import Passage
+from tools.models import Tool
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,41 @@ def test_a_number_out_of_range_is_told_with_the_range(acme, limit):
     [problem] = acme.refused(422, "GET", f"agents/?limit={limit}")
     assert (problem["loc"], problem["msg"]) == (["query", "limit"], f"Should be from 0 to {10**12 - 1}")
     assert acme.get(f"agents/?limit={10**12 - 1}") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "loc", "known"),
+    [
+        ("tools/?tool_types=nope", "tool_types", Tool.Type.values),
+        ("tools/?tool_types=custom,nope", "tool_types", Tool.Type.values),
+        ("tools/?exclude_tool_types=nope", "exclude_tool_types", Tool.Type.values),
+        ("runs/?stop_reason=bogus", "stop_reason", STOP_REASONS),
+        ("agents/?last_stop_reason=bogus", "last_stop_reason", STOP_REASONS),
+    ],
+)
+def test_a_filter_by_what_there_is_not_is_refused_with_what_there_is(acme, path, loc, known):
+    [problem] = acme.refused(422, "GET", path)
+    assert problem["loc"] == ["query", loc]
+    assert all(value in problem["msg"] for value in known)
+
+
+@pytest.mark.parametrize("path", ["tools/?tool_types=external_composio", "runs/?stop_reason=insufficient_credits"])
+def test_a_filter_by_what_clients_know_may_find_nothing(acme, path):
+    assert acme.get(path) == []
+
+
+def test_a_search_of_tools_by_a_type_that_there_is_not(acme):
+    [problem] = acme.refused(422, "POST", "tools/search", {"query": "x", "tool_types": ["nope"]})
+    assert problem["loc"] == ["body", "tool_types"]
+
+
+@pytest.mark.parametrize("text", ["", " \n\t"])
+def test_a_passage_without_a_text_is_not_filed(acme, text):
+    agent, archive = acme.agent()["id"], acme.post("archives/", {"name": "Notes"})["id"]
+    for path in (f"agents/{agent}/archival-memory", f"archives/{archive}/passages"):
+        [problem] = acme.refused(422, "POST", path, {"text": text})
+        assert (problem["loc"], "Should say something" in problem["msg"]) == (["body", "text"], True)
+    several = {"passages": [{"text": "heron"}, {"text": text}]}
+    [problem] = acme.refused(422, "POST", f"archives/{archive}/passages/batch", several)
+    assert problem["loc"] == ["body", "passages", 1, "text"]
+    assert not Passage.objects.exists()
