@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from accounts.sealing import seal
 from agents import folders
 from agents.api.blocks import change_block
+from agents.api.cursors import leaving
 from agents.api.identities import of_identities, with_belongings
 from agents.api.inputs import messages_of
 from agents.api.pages import page
@@ -133,7 +134,8 @@ class OneAgent(ApiView):
 
     def delete(self, request: Request, agent_id: str) -> HttpResponse:
         agent = one(self.principal(request), Agent, agent_id)
-        agent.delete()
+        with leaving(agent):
+            agent.delete()
         return answer({"message": f"Agent id={agent_id} successfully deleted"})
 
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
+from agents.api.cursors import leaving
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, json_body
 from agents.api.scope import one, owned
@@ -95,7 +96,9 @@ class OneArchive(ApiView):
         return answer(archive_shape(archive))
 
     def delete(self, request: Request, archive_id: str) -> HttpResponse:
-        one(self.principal(request), Archive, archive_id).delete()
+        archive = one(self.principal(request), Archive, archive_id)
+        with leaving(archive):
+            archive.delete()
         return answer(None, status=204)
 
 
@@ -119,7 +122,9 @@ class OneArchivePassage(ApiView):
     def delete(self, request: Request, archive_id: str, passage_id: str) -> HttpResponse:
         principal = self.principal(request)
         archive = one(principal, Archive, archive_id)
-        one(principal, Passage, passage_id, archive.passages.all()).delete()
+        passage = one(principal, Passage, passage_id, archive.passages.all())
+        with leaving(passage):
+            passage.delete()
         return answer(None, status=204)
 
 

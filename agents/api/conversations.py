@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from agents.api.agents import providers
 from agents.api.context import recompiled
+from agents.api.cursors import leaving
 from agents.api.forking import fork
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, flag
@@ -106,7 +107,8 @@ class OneConversation(ApiView):
         if place.is_default:
             raise BadRequest("This is the agent's own thread. Delete the agent, or reset its messages.")
         id = place.id
-        delete(place)
+        with leaving(place):
+            delete(place)
         return answer({"message": f"Conversation id={id} successfully deleted"})
 
 

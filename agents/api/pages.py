@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import BooleanField, Expression, F, Q, QuerySet, Value
 
+from agents.api.cursors import KEY, place_of
 from agents.api.requests import choice, integer
 from agents.errors import invalid
 
@@ -24,7 +25,7 @@ def page(
     rows: QuerySet[Any],
     query: Mapping[str, str],
     *,
-    key: tuple[str, ...] = ("created_at", "id"),
+    key: tuple[str, ...] = KEY,
     limit: int = 50,
     order: str = "desc",
     orders: tuple[str, ...] = ("created_at",),
@@ -94,8 +95,11 @@ def _filled(rows: QuerySet[Any], size: int, key: tuple[str, ...], descending: bo
 
 def _cursor(rows: QuerySet[Any], id: str, key: tuple[str, ...], name: str) -> tuple[Any, ...]:
     values = rows.order_by().filter(pk=id).values_list(*key).first()
+    if values is None and key == KEY:
+        values = place_of(rows.model, id)
     if values is None:
-        raise invalid(["query", name], f"{id} is not in this list")
+        told = f"{id} is not in this list. If it has been deleted, begin again without `{name}`"
+        raise invalid(["query", name], told)
     return values
 
 

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from accounts.keys import Principal
 from agents.api.archives import PassageFields, filed
+from agents.api.cursors import leaving
 from agents.api.pages import page
 from agents.api.requests import choice, integer, json_body
 from agents.api.scope import one, owned
@@ -59,7 +60,9 @@ class OneAgentPassage(ApiView):
     def delete(self, request: Request, agent_id: str, passage_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent = one(principal, Agent, agent_id)
-        one(principal, Passage, passage_id, _passages(principal, agent)).delete()
+        passage = one(principal, Passage, passage_id, _passages(principal, agent))
+        with leaving(passage):
+            passage.delete()
         return answer({"message": f"Passage id={passage_id} successfully deleted"})
 
 

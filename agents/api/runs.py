@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from agents.api.cursors import leaving
 from agents.api.message_lists import of_turn
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, flag
@@ -55,7 +56,8 @@ class OneRun(ApiView):
         run = one(self.principal(request), Run, run_id)
         if not run.is_terminal:
             raise Conflict(f"Run {run_id} is {run.status}. Cancel it, or wait for its end, before you delete it.")
-        run.delete()
+        with leaving(run):
+            run.delete()
         return answer({"message": f"Run id={run_id} successfully deleted"})
 
 

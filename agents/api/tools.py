@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
+from agents.api.cursors import leaving
 from agents.api.pages import page
 from agents.api.requests import check_known, choice, flag
 from agents.api.scope import one, owned
@@ -77,7 +78,8 @@ class OneTool(ApiView):
             raise BadRequest(
                 f"{tool.name} is a function of this server. Detach it from the agents that should not use it."
             )
-        tool.delete()
+        with leaving(tool):
+            tool.delete()
         return answer(None)
 
 
