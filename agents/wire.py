@@ -96,7 +96,9 @@ def envelope(message_id: str, moment: datetime, index: int, **fields: Any) -> Wi
 
 
 def shown(messages: Iterable[Message], view: View = DEFAULT_VIEW) -> list[Wire]:
-    return [item for message in messages for item in parts(message, view) if view.wants(item["message_type"])]
+    """As in lists, where nothing is numbered: the numbers are of one run's stream, and begin again with the next."""
+    items = (item for message in messages for item in parts(message, view) if view.wants(item["message_type"]))
+    return [item | {"seq_id": None} for item in items]
 
 
 def parts(message: Message, view: View = DEFAULT_VIEW) -> list[Wire]:

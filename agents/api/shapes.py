@@ -13,7 +13,7 @@ from agents.llm.registry import context_window
 from agents.loading import context_messages, place_in_context
 from agents.loop.directories import path_of
 from agents.models import Agent, AgentFile, Approval, Conversation, Message, Run, Step
-from agents.wire import parts
+from agents.wire import shown
 from memory.embeddings import NONE
 from memory.files import Missing
 from memory.models import Archive, Block, BlockVersion, File, Folder, Passage
@@ -356,7 +356,7 @@ def approval_shape(approval: Any) -> Shape:
 
 def request_shape(approval: Approval) -> Shape:
     """The message object that asks for the approval."""
-    return next(part for part in parts(approval.message) if part["message_type"] == "approval_request_message")
+    return next(part for part in shown([approval.message]) if part["message_type"] == "approval_request_message")
 
 
 def _secrets(agent: Agent) -> list[Shape]:

@@ -111,6 +111,14 @@ def test_downwards_is_upwards_turned_around_with_the_objects_of_each_message(acm
     assert len(set(up)) == len(up) > len({id for id, _ in up})
 
 
+@pytest.mark.parametrize("name", ["agent", "conversation", "all", "run"])
+def test_what_is_stored_has_no_number(acme, talked, name):
+    """Streams have numbers. They begin again with each run."""
+    Message.objects.update(event_seq=7)
+    whole = acme.get(talked[name]) + acme.get(f"messages/{Message.objects.earliest('seq').id}")
+    assert {item["seq_id"] for item in whole} == {None}
+
+
 CONTENTS = [
     ("system", {"text": "You are."}),
     ("user", {"content": "hi"}),
