@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from rest_framework.request import Request
 
@@ -31,6 +31,7 @@ class Runs(ApiView):
     def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         rows = owned(self.principal(request), Run).select_related("conversation", "callback").defer("input")
+        rows = with_first_token(rows)
         rows, key = self._of_conversation(_filtered(rows, request), request)
         return answer([run_shape(run, run.conversation.is_default) for run in page(rows, query, key=key, limit=100)])
 
@@ -48,7 +49,8 @@ class Runs(ApiView):
 
 class OneRun(ApiView):
     def get(self, request: Request, run_id: str) -> HttpResponse:
-        run = one(self.principal(request), Run, run_id)
+        principal = self.principal(request)
+        run = one(principal, Run, run_id, with_first_token(owned(principal, Run)))
         return answer(run_shape(run, run.conversation.is_default))
 
     def delete(self, request: Request, run_id: str) -> HttpResponse:
@@ -101,6 +103,15 @@ class RunMetrics(ApiView):
         names = Message.objects.filter(run=run, role=Message.Role.TOOL).values("name")
         tools = owned(principal, Tool).filter(name__in=names).order_by("id").values_list("id", flat=True)
         return answer(run_metrics_shape(run, run.steps.count(), list(tools)))
+
+
+def with_first_token(rows: QuerySet[Run]) -> QuerySet[Run]:
+    """With when the first step began that said something, and how long its model took to begin."""
+    spoke = Step.objects.filter(run=OuterRef("pk"), first_token_ns__isnull=False).order_by("no")
+    return rows.annotate(
+        spoke_in_step_of=Subquery(spoke.values("created_at")[:1]),
+        spoke_after_ns=Subquery(spoke.values("first_token_ns")[:1]),
+    )
 
 
 def _filtered(rows: QuerySet[Run], request: Request) -> QuerySet[Run]:

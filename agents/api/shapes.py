@@ -479,9 +479,15 @@ def run_shape(run: Run, is_default: bool) -> Shape:
         "callback_sent_at": moment(callback.sent_at) if callback else None,
         "callback_status_code": callback.status_code if callback else None,
         "callback_error": callback.error if callback else None,
-        "ttft_ns": None,
+        "ttft_ns": _to_first_token(run),
         "total_duration_ns": int((finished - run.created_at).total_seconds() * 1e9) if finished else None,
     }
+
+
+def _to_first_token(run: Run) -> int | None:
+    """Of a row of agents/api/runs.py: with_first_token. A run that was only just accepted has said nothing."""
+    begun: datetime | None = getattr(run, "spoke_in_step_of", None)
+    return _nanoseconds(begun - run.created_at) + run.spoke_after_ns if begun else None  # type: ignore[attr-defined]
 
 
 _STEP_STATUS = {
