@@ -147,13 +147,21 @@ class OutsideTools:
         if tool.mcp_server:
             answer = call_remote(tool.mcp_server, remote_name(tool), admitted.arguments, abort=abort)
             return returned(admitted.call, answer.status, answer.text, tool.return_char_limit)
-        variables = agent_variables(self._agent)
-        return custom.run(tool, admitted.arguments, admitted.call, self._sandbox, variables, abort)
+        return custom.run(tool, admitted.arguments, admitted.call, self._sandbox, caller(self._agent), abort)
 
 
-def agent_variables(agent: Any) -> dict[str, str]:
-    """The environment of an agent's tools: its secrets, and who it is."""
-    return unseal(agent.sealed_secrets) | {"PERDURE_AGENT_ID": agent.id, "LETTA_AGENT_ID": agent.id}
+def caller(agent: Any) -> custom.Caller:
+    """What a tool gets of the agent that calls it: its secrets, who it is, and a copy of its state.
+
+    agent  a row with its belongings (agents/loading.py)
+    """
+    variables = unseal(agent.sealed_secrets) | {"PERDURE_AGENT_ID": agent.id, "LETTA_AGENT_ID": agent.id}
+    told = ("id", "name", "description", "agent_type", "system", "model", "embedding", "timezone", "tags", "metadata")
+    shown = ("id", "label", "value", "limit", "description", "read_only")
+    state = {name: getattr(agent, name) for name in told}
+    blocks = [{name: block[name] for name in shown} for block in agent.block_rows]
+    tools = [{"id": tool["id"], "name": tool["name"]} for tool in agent.tool_rows]
+    return custom.Caller(variables, state | {"blocks": blocks, "tools": tools})
 
 
 def _gone(admitted: Admitted) -> ToolReturn:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.configuration import Refused
-from cli.server import Server, server
+from cli.server import Server, named, server
 
 PAUSE = 0.5
 
@@ -33,7 +33,7 @@ def find(there: Server, wanted: str) -> str:
     """An identity's id, by its id or the client's own key."""
     if wanted.startswith("identity-"):
         return wanted
-    found = there.get("/v1/identities/", identifier_key=wanted)
+    found = there.get("/v1/identities/", identifier_key=named(wanted, "an identity"))
     if not found:
         raise Refused(f"There is no identity with the identifier_key {wanted!r}; give its key or its id.")
     return str(found[0]["id"])

@@ -115,7 +115,17 @@ def find_agent(server: Server, wanted: str) -> dict[str, Any]:
     if wanted.startswith("agent-"):
         found: dict[str, Any] = server.get(f"/v1/agents/{urllib.parse.quote(wanted, safe='')}")
         return found
-    agents = server.get("/v1/agents/", name=wanted)
+    agents = server.get("/v1/agents/", name=named(wanted, "an agent"))
     if not agents:
         raise Refused(f"There is no agent named {wanted!r}; give the name or the id of one that exists.")
+    if len(agents) > 1:
+        ids = ", ".join(agent["id"] for agent in agents)
+        raise Refused(f"{len(agents)} agents are named {wanted!r}; give the id of the one you mean: {ids}.")
     return dict(agents[0])
+
+
+def named(wanted: str, what: str) -> str:
+    """The text, if it has any: to the server an empty filter is none, and the first of all rows would be found."""
+    if not wanted.strip():
+        raise Refused(f"The name of {what} is empty.")
+    return wanted

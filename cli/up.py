@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -49,7 +49,8 @@ console = Console(highlight=False, markup=False, soft_wrap=True)
 class Prepared:
     """What `manage.py bootstrap` said."""
 
-    model: str | None
+    model: str | None = None
+    without_models: Mapping[str, str] = field(default_factory=dict)  # provider: why
 
 
 def up() -> None:
@@ -145,9 +146,10 @@ def prepare(home: Path, environment: Mapping[str, str]) -> Prepared:
     if completed(Program("prepare", (sys.executable, "-m", "cli.prepare"), log, environment)) != 0:
         raise Refused(f"The database could not be prepared: {last_line(log)} (more in {log})")
     try:
-        return Prepared(model=json.loads(last_line(log)).get("model"))
-    except (ValueError, AttributeError):
-        return Prepared(model=None)
+        told = json.loads(last_line(log))
+        return Prepared(told["model"], told["without_models"])
+    except (ValueError, KeyError, TypeError):
+        return Prepared()
 
 
 def start(supervisor: Supervisor, chosen: Configuration, environment: Mapping[str, str]) -> None:
@@ -215,20 +217,21 @@ def facts(chosen: Configuration, prepared: Prepared, tier: str | None) -> dict[s
     if (chosen.home / ADMIN_PASSWORD).exists():
         lines["Admin"] = f"{chosen.url}/admin/ as admin, password in {near(chosen.home / ADMIN_PASSWORD)}"
     if prepared.model:
-        lines["Model"] = model_line(prepared.model)
+        lines["Model"] = model_line(prepared.model, prepared.without_models)
     if tier in TIERS:
         lines["Tools"] = f"{TIERS[tier]} ({tier}, docs/sandbox.md)"
     lines["Next"] = "./perdure chat, in another terminal"
     return lines
 
 
-def model_line(model: str) -> str:
+def model_line(model: str, without_models: Mapping[str, str]) -> str:
     if model != DEMO_MODEL:
         return model
-    return (
-        f"{model}, a script to try things out with: no LLM. "
-        "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or OLLAMA_BASE_URL and start again for a real one."
-    )
+    demo = f"{model}, a script to try things out with: no LLM. "
+    if not without_models:
+        return demo + "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or OLLAMA_BASE_URL and start again for a real one."
+    told = "; ".join(f"{provider}: {why}" for provider, why in without_models.items())
+    return f"{demo}No configured provider has another ({told}). See to that and start again."
 
 
 def near(path: Path) -> str:

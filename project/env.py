@@ -34,6 +34,11 @@ def text(name: str, default: str | Required | None = None) -> str | None:
     return os.environ.get(name, "").strip() or absent(name, default)
 
 
+def handle(name: str) -> str | None:
+    """A model, as provider/model."""
+    return parsed(name, None, as_handle, "a model's handle, provider/model, such as ollama/llama3.2")
+
+
 def flag(name: str, default: bool | Required) -> bool:
     return parsed(name, default, as_flag, "one of 1, 0, true, false, yes, no, on, off")
 
@@ -108,6 +113,13 @@ def as_seconds(value: str) -> float:
     if unit and unit not in UNITS:
         raise ValueError
     return float(value.removesuffix(unit)) * UNITS.get(unit, 1.0)
+
+
+def as_handle(value: str) -> str | None:
+    provider, _, model = value.partition("/")
+    if not (provider and model):
+        raise ValueError
+    return value
 
 
 def as_hosts(value: str) -> tuple[str, ...]:

@@ -115,6 +115,7 @@ STREAM_RETENTION_SECONDS = 3 * 3600
 # Models: agents/llm/provider.py says which variables there are --------------------------------------------------------
 
 PROVIDER_SETTINGS = {name: value for name in VARIABLES if (value := env.secret(name))}
+DEFAULT_MODEL = env.handle("PERDURE_DEFAULT_MODEL")
 LLM_READ_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_READ_TIMEOUT", 300)
 LLM_TOTAL_TIMEOUT_SECONDS = env.seconds("PERDURE_LLM_TOTAL_TIMEOUT", 900)
 

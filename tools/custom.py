@@ -1,13 +1,14 @@
 """Runs the tools that organizations write: their source, in the sandbox, with the variables of the agent that calls."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tools.executor import as_text, returned
 from tools.models import Tool
 from tools.sandbox import Abort, Limits, Outcome, Refused, Runner
+from tools.sandbox.jail.agent_state import NAME as AGENT_STATE
 from tools.schema import SchemaError, function_name
 from tools.spec import ToolCall, ToolReturn
 
@@ -16,26 +17,40 @@ LONGEST_SECONDS = 300.0
 STOPPED = "The tool was stopped before it had returned. It may or may not have taken effect."
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The agent that calls, if one does.
+
+    variables  the tool's environment
+    state      what the argument `agent_state` tells (tools/sandbox/jail/agent_state.py): plain values, `blocks` and
+               `tools` among them
+    """
+
+    variables: Mapping[str, str]
+    state: Mapping[str, Any] | None = None
+
+
 def run(
     tool: Tool,
     arguments: Mapping[str, Any],
     call: ToolCall,
     sandbox: Runner,
-    variables: Mapping[str, str],
+    caller: Caller,
     abort: Abort | None = None,
 ) -> ToolReturn:
     """Errors of the tool, and of the jail, are in the return.
 
     The tool's metadata may say more: `timeout_seconds` (at most 300), and `hosts` that it may reach over HTTP.
     """
-    limits = _limits(tool, sandbox.limits)
+    limits, source = _limits(tool, sandbox.limits), tool.source_code or ""
+    told = {AGENT_STATE: caller.state} if AGENT_STATE in source else {}
     hosts = tool.metadata.get("hosts")
     try:
         outcome = sandbox.run(
-            tool.source_code or "",
-            function_name(tool.source_code or ""),  # models may be shown another name
-            arguments,
-            variables=variables,
+            source,
+            function_name(source),  # models may be shown another name
+            {**arguments, **told},
+            variables=caller.variables,
             limits=limits,
             packages=_packages(tool, sandbox),
             hosts=tuple(map(str, hosts)) if isinstance(hosts, list) else (),

@@ -1,17 +1,20 @@
 """Runs a tool by hand, for a web process that waits for it: nothing of it becomes part of a conversation."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from celery import shared_task
 from django.db import connection
 
 from agents.hints import RUN_TOOL
-from agents.models import Agent
-from agents.toolbox import agent_variables
+from agents.loading import agent_with_belongings
+from agents.models import Conversation
+from agents.toolbox import caller
 from tools import custom
 from tools.arguments import parse
 from tools.asking import Question, Reply
+from tools.custom import Caller
 from tools.executor import returned
 from tools.mcp import call as call_remote
 from tools.mcp.sync import remote_name
@@ -29,12 +32,12 @@ def run_tool(ticket: str) -> None:
 def _answer(question: Question) -> Reply:
     """{"status": success or error, "text", "stdout", "stderr"}"""
     try:
-        tool, variables = _tool(question), _variables(question)
+        tool, by = _tool(question), _caller(question)
     except Tool.DoesNotExist:
         return {"status": "error", "text": "The tool is no longer there.", "stdout": None, "stderr": None}
     finally:
         connection.close()  # none is held while the tool runs
-    came_back = _run(tool, question["args"], variables)
+    came_back = _run(tool, question["args"], by)
     return {
         "status": came_back.status,
         "text": came_back.text,
@@ -50,12 +53,14 @@ def _tool(question: Question) -> Tool:
     return Tool(name=schema["name"], json_schema=schema, source_code=question["source"])
 
 
-def _variables(question: Question) -> dict[str, str]:
-    agent = Agent.objects.filter(id=question.get("agent")).first()
-    return (agent_variables(agent) if agent else {}) | question.get("variables", {})
+def _caller(question: Question) -> Caller:
+    """The agent in its own conversation, if it is named, and the variables that were sent along."""
+    place = Conversation.objects.filter(agent_id=question.get("agent"), is_default=True).first()
+    own = caller(agent_with_belongings(place)) if place else Caller({})
+    return replace(own, variables={**own.variables, **question.get("variables", {})})
 
 
-def _run(tool: Tool, given: dict[str, Any], variables: dict[str, str]) -> ToolReturn:
+def _run(tool: Tool, given: dict[str, Any], by: Caller) -> ToolReturn:
     call = ToolCall("by_hand", tool.name, json.dumps(given))
     try:
         arguments = parse(call.arguments, tool.json_schema["parameters"])
@@ -64,4 +69,4 @@ def _run(tool: Tool, given: dict[str, Any], variables: dict[str, str]) -> ToolRe
     if tool.mcp_server:
         answer = call_remote(tool.mcp_server, remote_name(tool), arguments)
         return returned(call, answer.status, answer.text, tool.return_char_limit)
-    return custom.run(tool, arguments, call, this_process().outfit.sandbox, variables)
+    return custom.run(tool, arguments, call, this_process().outfit.sandbox, by)

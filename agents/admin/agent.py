@@ -17,6 +17,7 @@ from accounts.forms import Prose
 from agents.admin.display import link, list_link, transcript_link, when
 from agents.admin.window import cached_of, window_of
 from agents.creation import create_agent
+from agents.default_model import default_model
 from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, providers_from
 from agents.models import Agent, AgentArchive, AgentBlock, AgentTool, Conversation, Message
 from agents.retrieval import retrieval_faults
@@ -80,7 +81,7 @@ class NewAgentForm(AgentForm):
         for name, help_text in (("name", "Left empty, it gets one."), ("system", "Left empty, those of its type.")):
             self.fields[name].required = False
             self.fields[name].help_text = help_text
-        self.fields["model"].initial = providers().default()
+        self.fields["model"].initial = default_model(providers().providers)
 
     def blocks(self) -> list[dict[str, str]]:
         return [{"label": label, "value": self.cleaned_data[label]} for label in ("human", "persona")]

@@ -25,6 +25,7 @@ from agents.api.shapes import EPOCH, Relations, Shape, agent_shape, block_shape,
 from agents.api.views import ApiView, answer
 from agents.approvals import forget
 from agents.creation import attach_blocks, attach_tools, begin_anew, create_agent, found
+from agents.default_model import default_model
 from agents.errors import BadRequest, Conflict, NotFound, invalid
 from agents.files import Files
 from agents.llm.registry import Providers, providers_from
@@ -78,7 +79,7 @@ class Agents(ApiView):
         fields = NewAgent(data=request.data)
         fields.is_valid(raise_exception=True)
         given, columns = fields.validated_data, fields.columns()
-        columns["model"] = columns.get("model") or providers().default()
+        columns["model"] = columns.get("model") or default_model(providers().providers)
         providers().resolve(columns["model"])
         secrets = fields.secret_values()
         identities = found(Identity, principal.organization_id, given.get("identity_ids") or (), "Identity")

@@ -17,9 +17,9 @@ __all__ = [
     "UnknownProvider",
     "context_window",
     "converses",
-    "default_handle",
     "dimensions",
     "list_models",
+    "preferred_handle",
     "providers_from",
 ]
 
@@ -94,7 +94,8 @@ class Providers:
         """The provider and the model's name. Raises InvalidHandle or UnknownProvider."""
         name, slash, model = handle.partition("/")
         if not (name and slash and model):
-            raise InvalidHandle(f"{handle!r} is no model handle: write provider/model, for example {self.default()}")
+            example = preferred_handle(self.providers) or "demo/scripted"
+            raise InvalidHandle(f"{handle!r} is no model handle: write provider/model, for example {example}")
         for provider in self.providers:
             if provider.name == name:
                 return provider, model
@@ -115,9 +116,6 @@ class Providers:
         for provider in self.providers:
             self.llm(f"{provider.name}/any")
 
-    def default(self) -> str:
-        return default_handle(self.providers)
-
     def models(self) -> dict[str, Listing]:
         """By provider, what each one says that it has. This asks them over the network."""
         return {provider.name: list_models(provider) for provider in self.providers}
@@ -135,12 +133,12 @@ class Providers:
         return f"No model provider {name!r} is configured (there is: {configured}). {advice}"
 
 
-def default_handle(providers: Iterable[Provider]) -> str:
-    """The model of an agent whose maker named none."""
-    names = {provider.name for provider in providers}
-    if "openai" in names:
+def preferred_handle(providers: Iterable[Provider]) -> str | None:
+    """A model that is there for certain, of the providers whose models are known; None: none of these is configured."""
+    configured = {provider.name: provider for provider in providers}
+    if "openai" in configured and configured["openai"].is_openai_itself:
         return "openai/gpt-4o-mini"
-    return "anthropic/claude-haiku-4-5" if "anthropic" in names else "demo/scripted"
+    return "anthropic/claude-haiku-4-5" if "anthropic" in configured else None
 
 
 def context_window(handle: str) -> int:

@@ -82,14 +82,26 @@ def publish(source: Path, parts: tuple[Path, ...], copy: Path) -> None:
 def data_folder(home: Path, name: str, account: Account | None, throwaway: bool = False) -> Path:
     """Where a service keeps its data: home/name, for an account of its own a link from there to a folder of ROOM.
 
-    Throwaway data goes to the folder for temporary files instead of ROOM, which nobody would clean.
+    Throwaway data goes to the folder for temporary files instead of ROOM, which nobody would clean. A real folder in
+    the link's place is a copy that was brought back: it moves to ROOM.
     """
     link = home / name
-    if account and not link.exists():
+    if account and not (link.is_symlink() and link.exists()):
+        target = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=None if throwaway else room()))
+        if link.is_dir() and not link.is_symlink():
+            _bring_back(link, target, account)
         link.unlink(missing_ok=True)
-        parent = None if throwaway else room()
-        link.symlink_to(tempfile.mkdtemp(prefix=f"{name}-", dir=parent))
+        link.symlink_to(target)
     return folder(link.resolve(), account)
+
+
+def _bring_back(copy: Path, target: Path, account: Account) -> None:
+    """The copy is taken away last: cut in the middle, it is done anew."""
+    shutil.copytree(copy, target, symlinks=True, dirs_exist_ok=True)
+    for parent, folders, files in os.walk(target):
+        for entry in (".", *folders, *files):
+            os.chown(Path(parent) / entry, account.uid, account.gid, follow_symlinks=False)
+    shutil.rmtree(copy)
 
 
 def room() -> Path:

@@ -11,19 +11,22 @@ from pathlib import Path
 import pytest
 
 from cli.configuration import ROOT, Refused, configuration, ensure_secret_key, home, write_private
+from cli.identities import find
 from cli.send import answer_of, refuse_unfinished
 from cli.server import Server, find_agent, server
 from project.embedded import homes
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Knows the key `k` and the agent `first`."""
+    """Knows the key `k`, the agent `first` and two that are called `twin`; an empty filter is none."""
 
     def do_GET(self) -> None:
         if self.headers["Authorization"] != "Bearer k":
             self.reply(401, {"detail": "no"})
         elif self.path == "/v1/agents/?name=first":
             self.reply(200, [{"id": "agent-1", "name": "first"}])
+        elif self.path in ("/v1/agents/?name=twin", "/v1/agents/?name="):
+            self.reply(200, [{"id": "agent-2", "name": "twin"}, {"id": "agent-3", "name": "twin"}])
         elif self.path.startswith("/v1/agents/?"):
             self.reply(200, [])
         else:
@@ -79,6 +82,16 @@ def test_send_fails_when_there_is_no_such_agent(url: str, monkeypatch: pytest.Mo
     result = command("send", "nobody", "hello")
     assert result.returncode == 1
     assert result.stderr == "There is no agent named 'nobody'; give the name or the id of one that exists.\n"
+
+
+def test_an_empty_name_is_nobodys_and_one_of_several_is_not_guessed(url: str) -> None:
+    for empty in ("", "  "):
+        with pytest.raises(Refused, match="The name of an agent is empty"):
+            find_agent(Server(url, "k"), empty)
+        with pytest.raises(Refused, match="The name of an identity is empty"):
+            find(Server(url, "k"), empty)
+    with pytest.raises(Refused, match=r"2 agents are named 'twin'; give the id .* agent-2, agent-3"):
+        find_agent(Server(url, "k"), "twin")
 
 
 def test_the_server_that_runs_on_this_home_is_found() -> None:

@@ -250,5 +250,9 @@ def test_a_port_for_root_only_names_the_variable() -> None:
 
 
 def test_a_real_model_is_just_named() -> None:
-    assert model_line("openai/some-model") == "openai/some-model"
-    assert "no LLM" in model_line(DEMO_MODEL)
+    assert model_line("openai/some-model", {}) == "openai/some-model"
+    assert "no LLM. Set OPENAI_API_KEY" in model_line(DEMO_MODEL, {})
+
+
+def test_a_provider_without_models_is_named_with_the_reason() -> None:
+    assert "(ollama: it does not answer)" in model_line(DEMO_MODEL, {"ollama": "it does not answer"})

@@ -63,6 +63,37 @@ def test_the_model_is_shown_its_schema(server: Server) -> None:
     assert (shown["name"], shown["description"]) == ("roll_dice", "Roll a die.")
 
 
+REMEMBERS = '''
+    def remembers(agent_state: "AgentState", label: str) -> dict:
+        """Look into the agent.
+
+        Args:
+            label (str): Of a block.
+        """
+        memory = agent_state.memory
+        told = {"id": agent_state.id, "name": agent_state.name, "tools": [one.name for one in agent_state.tools]}
+        return told | {"value": memory.get_block(label).value, "all": memory.list_block_labels()}
+'''
+
+
+def test_a_tool_may_look_at_the_agent_that_calls_it(server: Server) -> None:
+    client, made = server.client(), tool(server, REMEMBERS)
+    assert list(made.json_schema["parameters"]["properties"]) == ["label"]
+    blocks: list[Any] = [{"label": "human", "value": "Likes tea."}, {"label": "persona", "value": ""}]
+    agent = server.agent(tool_ids=[made.id], memory_blocks=blocks, secrets={"TOKEN": "s3cret"}, name="Looked at")
+    answer = client.agents.messages.create(agent, input=turn(call("remembers", label="human"), "!say done"))
+    returned = next(one for one in answer.messages if one.message_type == "tool_return_message")
+    assert json.loads(returned.tool_return) == {
+        "id": agent,
+        "name": "Looked at",
+        "tools": ["remembers"],
+        "value": "Likes tea.",
+        "all": ["human", "persona"],
+    }
+    by_hand = client.agents.tools.run("remembers", agent_id=agent, args={"label": "nothing"})
+    assert (by_hand.status, "it has human, persona" in str(by_hand.func_return)) == ("error", True)
+
+
 def test_values_arrive_as_their_types_and_return_as_json(server: Server) -> None:
     source = '''
         from dataclasses import dataclass

@@ -32,6 +32,7 @@ def test_exported_to_a_file_and_erased(server: Server, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert [row["data"]["text"] for row in rows if row["kind"] == "message"][1:] == ["remember me", "ok: remember me"]
     assert "Add --yes" in perdure(server, "erase", "guest-1").stderr
+    assert "is empty" in perdure(server, "erase", "", "--yes").stderr
     assert client.agents.retrieve(agent)
     assert "1 agent" in perdure(server, "erase", "guest-1", "--yes").stdout
     assert server.sql("SELECT 1 FROM agents_message WHERE agent_id = %s", agent) == []

@@ -11,7 +11,7 @@ from tools.web.search import VARIABLES as SEARCH_VARIABLES
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/settings.md").read_text()
 READ = re.compile(
-    r'env\.(?:text|flag|number|seconds|words|hosts|secret)\("([A-Z_]+)"|environ(?:\.get)?[(\[]"([A-Z_]+)"'
+    r'env\.(?:text|flag|handle|number|seconds|words|hosts|secret)\("([A-Z_]+)"|environ(?:\.get)?[(\[]"([A-Z_]+)"'
 )
 
 # Set by Django's own tools, and for tests.

@@ -82,7 +82,7 @@ def built(tool: Tool) -> tuple[str, str | None]:
 
 def called(tool: Tool, store: Path | None) -> ToolReturn:
     with Sandbox(package_store=store) as sandbox:
-        return custom.run(tool, {}, ToolCall("call-1", "greeting", "{}"), sandbox, {})
+        return custom.run(tool, {}, ToolCall("call-1", "greeting", "{}"), sandbox, custom.Caller({}))
 
 
 @pytest.mark.skipif(detect().level < Level.FILTERED, reason="this machine cannot lock tools in")

@@ -12,9 +12,11 @@ from django.db import transaction
 from accounts.keys import issue_key
 from accounts.models import Organization, User
 from agents.creation import create_agent
-from agents.llm.registry import default_handle, providers_from
-from agents.models import Agent
+from agents.default_model import DEMO_MODEL, default_model
+from agents.llm.provider import DEMO, Provider, providers_from
+from agents.models import Agent, ModelListing
 from tools import catalog
+from workers.listing import refresh
 
 ARCHIVAL_TOOLS = ("archival_memory_insert", "archival_memory_search")
 
@@ -25,7 +27,7 @@ class Command(BaseCommand):
     help = "Create the first organization, admin, API key and agent, if there are none. Prints a JSON object."
 
     def handle(self, *args: object, **options: object) -> None:
-        model = default_handle(providers_from(settings.PROVIDER_SETTINGS))
+        model = self._model()
         with transaction.atomic():
             organization = Organization.objects.order_by("created_at").first()
             created = organization is None
@@ -34,7 +36,7 @@ class Command(BaseCommand):
                 self._first_rows(organization, model)
         catalog.ensure(organization.id)
         # Whoever tried the demo and then gave the server a provider expects the first agent to use it.
-        Agent.objects.filter(organization=organization, name="first", model="demo/scripted").update(model=model)
+        Agent.objects.filter(organization=organization, name="first", model=DEMO_MODEL).update(model=model)
         agent = Agent.objects.filter(organization=organization).order_by("created_at").first()
         self.stdout.write(
             json.dumps(
@@ -42,10 +44,24 @@ class Command(BaseCommand):
                     "created": created,
                     "model": agent.model if agent else model,
                     "default_model": model,
+                    "without_models": self._without_models() if model == DEMO_MODEL else {},
                     "agent_id": agent.id if agent else None,
                 }
             )
         )
+
+    def _model(self) -> str:
+        """Providers whose models nobody knows by heart are asked, once they are needed."""
+        model = default_model(configured())
+        if model == DEMO_MODEL and configured():
+            refresh()
+            model = default_model(configured())
+        return model
+
+    def _without_models(self) -> dict[str, str]:
+        """The configured providers, and why none has a model to talk to."""
+        reasons = dict(ModelListing.objects.values_list("provider", "reason"))
+        return {one.name: reasons.get(one.name) or "it has no model to talk to" for one in configured()}
 
     def _first_rows(self, organization: Organization, model: str) -> None:
         password = os.environ.get("PERDURE_ADMIN_PASSWORD") or secrets.token_urlsafe(15)
@@ -63,6 +79,11 @@ class Command(BaseCommand):
         )
         keep(settings.HOME / "admin-password", password)
         keep(settings.HOME / "api-key", key)
+
+
+def configured() -> list[Provider]:
+    """Without the demo, which always is."""
+    return [provider for provider in providers_from(settings.PROVIDER_SETTINGS) if provider != DEMO]
 
 
 def keep(path: Path, text: str) -> None:

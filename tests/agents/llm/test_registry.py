@@ -13,8 +13,8 @@ from agents.llm.registry import (
     UnknownProvider,
     context_window,
     converses,
-    default_handle,
     dimensions,
+    preferred_handle,
     providers_from,
 )
 from cli.configuration import ROOT
@@ -141,14 +141,15 @@ def test_adapters_are_shared() -> None:
 @pytest.mark.parametrize(
     ("settings", "handle"),
     [
-        ({}, "demo/scripted"),
+        ({}, None),
         ({"ANTHROPIC_API_KEY": "k"}, "anthropic/claude-haiku-4-5"),
         ({"ANTHROPIC_API_KEY": "k", "OPENAI_API_KEY": "k"}, "openai/gpt-4o-mini"),
-        ({"OPENAI_API_KEY": "  "}, "demo/scripted"),
+        ({"OPENAI_API_KEY": "  "}, None),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "GROQ_API_KEY": "k"}, None),
     ],
 )
-def test_the_default(settings: dict[str, str], handle: str) -> None:
-    assert default_handle(providers_from(settings)) == handle
+def test_a_model_that_is_there_for_certain(settings: dict[str, str], handle: str | None) -> None:
+    assert preferred_handle(providers_from(settings)) == handle
 
 
 @pytest.mark.parametrize(

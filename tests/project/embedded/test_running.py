@@ -141,6 +141,21 @@ def revived(supervisor, data: Path) -> bool:
     return postgres.postmaster(data) is not None
 
 
+def test_a_copy_of_the_home_is_a_backup(home: Path, tmp_path: Path) -> None:
+    """As docs/operating.md has it: packed with what links lead to, unpacked elsewhere, and started."""
+    with running(home) as backing, psycopg.connect(backing.database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
+    packed, restored = tmp_path / "backup.tgz", tmp_path / "restored"
+    subprocess.run(["tar", "-C", home, "-chzf", packed, "."], check=True)
+    accounts.delete_data(home, "postgres")
+    restored.mkdir()
+    subprocess.run(["tar", "-C", restored, "-xzf", packed], check=True)
+    for _ in range(2):  # the second start is one like any other
+        with running(restored) as backing, psycopg.connect(backing.database_url) as connection:
+            assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
+    accounts.delete_data(restored, "postgres")
+
+
 def test_a_cut_initdb_is_made_anew(home: Path) -> None:
     homes.prepared(home)
     parent = accounts.data_folder(home, "postgres", accounts.unprivileged())

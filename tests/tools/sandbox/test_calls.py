@@ -134,6 +134,30 @@ async def tool(n):
     assert sandbox.run(source, "tool", {"n": 2}).value == 6
 
 
+STATE = {"id": "agent-1", "blocks": [{"label": "human", "value": "x"}], "tools": []}
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("def tool(agent_state): return [agent_state.id, agent_state.blocks[0].label]", ["agent-1", "human"]),
+        ("def tool(agent_state: 'AgentState' = None): return agent_state.memory.get_block('human').value", "x"),
+        ("def tool(): return 'agent_state is not asked for'", "agent_state is not asked for"),
+    ],
+)
+def test_the_state_of_the_agent_for_tools_that_ask_for_it(sandbox: Sandbox, source: str, value: object) -> None:
+    assert sandbox.run(source, "tool", {"agent_state": STATE}).value == value
+
+
+def test_the_state_of_the_agent_is_a_copy(sandbox: Sandbox) -> None:
+    source = "def tool(agent_state): agent_state.memory.update_block_value('human', 'y')"
+    assert "is a copy" in str(sandbox.run(source, "tool", {"agent_state": STATE}).error)
+
+
+def test_without_an_agent_there_is_no_state(sandbox: Sandbox) -> None:
+    assert sandbox.run("def tool(agent_state): return agent_state is None", "tool", {}).value is True
+
+
 def test_output_is_captured_apart(run: Run) -> None:
     outcome = run("import os, sys\nprint('out ä')\nprint('err', file=sys.stderr)\nos.write(1, b'raw\\xff')")
     assert outcome.stdout == "out ä\nraw�"

@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from .agent_state import NAME, agent_state
+
 DEEPEST = 64
 
 
@@ -22,7 +24,10 @@ def arguments_for(function: Callable[..., Any], arguments: dict[str, Any]) -> di
     What the function needs and nobody gives is None: an argument that may be None, or one that models are not shown.
     """
     wanted = _annotations(function)
-    given = {name: to_python(value, wanted.get(name, Any)) for name, value in arguments.items()}
+    told = arguments.get(NAME)
+    given = {name: to_python(value, wanted.get(name, Any)) for name, value in arguments.items() if name != NAME}
+    if told and NAME in inspect.signature(function).parameters:
+        given[NAME] = agent_state(told)
     return {name: None for name in _needed(function) if name not in given} | given
 
 
