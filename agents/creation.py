@@ -15,6 +15,7 @@ from agents.loop.prompts import default_system
 from agents.loop.style import style_for
 from agents.models import Agent, AgentBlock, AgentTool, Conversation, Inbox, Message
 from agents.rows import opening_row
+from memory.core import DEFAULT_LIMIT
 from memory.models import Block
 from tools import catalog, registry
 from tools.models import Tool
@@ -74,7 +75,8 @@ def create_agent(
     opening: Sequence[dict[str, Any]] = (),
     **fields: Any,
 ) -> Agent:
-    """A new agent with its blocks, tools and default conversation. Raises NotFound for ids of nothing.
+    """A new agent with its blocks, tools and default conversation. Raises NotFound for ids of nothing,
+    and BadRequest for a block whose value is too long.
 
     blocks   fields of blocks that are made with it; `block_ids` are attached
     opening  [{role, content}] that its conversation begins with
@@ -152,11 +154,21 @@ def _add(conversation: Conversation, rows: Sequence[Message]) -> None:
 
 
 def create_block(organization_id: str, actor_id: str | None = None, **fields: Any) -> Block:
+    """Raises BadRequest for a value that is longer than the block's limit."""
+    check_limit(fields.get("value", ""), fields.get("limit", DEFAULT_LIMIT))
     fields["description"] = fields.get("description") or DESCRIPTIONS.get(fields.get("label", ""))
     fields.setdefault("author_id", actor_id)
     return Block.objects.create(
         organization_id=organization_id, created_by_id=actor_id, last_updated_by_id=actor_id, **fields
     )
+
+
+def check_limit(value: str, limit: int) -> None:
+    if len(value) > limit:
+        raise BadRequest(
+            f"The value has {len(value)} characters, {len(value) - limit} more than the block's limit of {limit}. "
+            "Shorten it, or raise the limit."
+        )
 
 
 def _labelled(agent: Agent, labels: Sequence[str]) -> dict[str, Block]:

@@ -53,7 +53,9 @@ WITH run AS (
      SELECT %s, organization_id, agent_id, id, steps_done + 1, %s, clock_timestamp() FROM run
          ON CONFLICT (run_id, no) DO UPDATE SET epoch = EXCLUDED.epoch, claims = agents_step.claims + %s
      RETURNING *, xmax <> 0 AS was_there)
-SELECT {run}, {step}, EXTRACT(EPOCH FROM run.deadline_at - clock_timestamp())::float8, step.was_there FROM run, step
+SELECT {run}, {step}, EXTRACT(EPOCH FROM run.deadline_at - clock_timestamp())::float8, step.was_there,
+       (SELECT message_buffer_autoclear OR agent_type = 'workflow_agent' FROM agents_agent WHERE id = run.agent_id)
+  FROM run, step
 """
 
 # Claiming -------------------------------------------------------------------------------------------------------------
@@ -72,9 +74,12 @@ def begin(hold: Hold, conversation: Conversation, again: bool = False) -> Turn |
     if opened is None:
         _rest(hold)
         return None
-    (run, step), (seconds_left, was_there) = opened
+    (run, step), (seconds_left, was_there, clears_buffer) = opened
     turn = Turn(hold, conversation, run, step, is_again=was_there, seconds_left=seconds_left)
     if run.claims == 1:
+        # Not for an answer to waiting calls, which goes on with what is there, nor for what says nothing new.
+        if clears_buffer and run.input and run.approval_id is None:
+            conversation.context_from, conversation.summary_seq = conversation.next_seq, None
         _promote(turn)
     if ending := _must_end(turn):
         fence(hold, 0, release=True)

@@ -176,10 +176,9 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     turn.thinks_aloud = style_for(agent.agent_type).thinks_aloud
     tools = _tools(agent, options.get("client_tools") or ())
     system, rows, recorded = _messages(turn)
-    own_settings = (conversation.model_settings or agent.model_settings) | {
-        "response_format": agent.response_format or agent.model_settings.get("response_format")
-    }
-    settings = model_settings(own_settings)
+    own_settings = conversation.model_settings or agent.model_settings
+    form = own_settings.get("response_format") if conversation.model_settings else None
+    settings = model_settings(own_settings | {"response_format": form or response_format(agent)})
     stored = _stored_prompt(agent, system)
     text = stored or compiled_prompt(agent, conversation, len(rows))
     besides = skills(options.get("client_skills") or ())
@@ -321,6 +320,11 @@ def context_messages(conversation: Conversation) -> Q:
 def place_in_context(row: Message) -> tuple[bool, bool, int]:
     """A sort key: the system message, the summary of what has left, then everything as it was said."""
     return row.seq != 1, row.role != Message.Role.SUMMARY, row.seq
+
+
+def response_format(agent: Agent) -> Any:
+    """The one in force, which is kept where the client has set it last."""
+    return agent.response_format or agent.model_settings.get("response_format")
 
 
 def model_settings(settings: dict[str, Any]) -> ModelSettings:

@@ -42,7 +42,10 @@ UPDATE agents_inbox AS inbox SET hinted_at = clock_timestamp(),
 RETURNING ready_at IS NOT NULL{told}
 """
 
-_TAKE_NUMBERS = "WITH lane AS (UPDATE agents_conversation SET next_seq = next_seq + %s WHERE id = %s) "
+_TAKE_NUMBERS = """
+WITH lane AS (UPDATE agents_conversation
+                 SET next_seq = next_seq + %s, context_from = %s, summary_seq = %s WHERE id = %s)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,7 @@ def close_step(turn: Turn, step: dict[str, Any], run: dict[str, Any], *, ready: 
 
 
 def append(turn: Turn, rows: Sequence[Message]) -> None:
-    """INSERT the conversation's next messages and take their numbers, which begin at its `next_seq`. In the transaction
-    of the claim, which has locked and read the conversation."""
-    insert(rows, _TAKE_NUMBERS, [len(rows), turn.conversation.id])
+    """INSERT the conversation's next messages and take their numbers, which begin at its `next_seq`; with what is in
+    context from now on. In the transaction of the claim, which has locked and read the conversation."""
+    place = turn.conversation
+    insert(rows, _TAKE_NUMBERS, [len(rows), place.context_from, place.summary_seq, place.id])

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from accounts.keys import Principal
 from accounts.sealing import seal
 from agents import folders
 from agents.api.blocks import change_block
@@ -113,24 +114,8 @@ class OneAgent(ApiView):
         return answer(state(one(self.principal(request), Agent, agent_id), _include(request)))
 
     def patch(self, request: Request, agent_id: str) -> HttpResponse:
-        principal = self.principal(request)
-        agent = one(principal, Agent, agent_id)
-        refuse(request.data if isinstance(request.data, dict) else {}, *NOT_SERVED)
-        fields = AgentFields(data=request.data, partial=True)
-        fields.is_valid(raise_exception=True)
-        columns = fields.columns()
-        if "model" in columns:
-            providers().resolve(columns["model"])
-        secrets = fields.secret_values()
-        if secrets is not None:
-            columns["sealed_secrets"] = seal(secrets)
         with transaction.atomic():
-            for name, value in columns.items():
-                setattr(agent, name, value)
-            agent.last_updated_by_id = principal.user_id
-            # These columns only: another request may be changing the others.
-            agent.save(update_fields=[*columns, "last_updated_by_id", "updated_at"])
-            _replace(agent, fields.validated_data)
+            agent = change_agent(self.principal(request), agent_id, request.data)
         return answer(state(agent, _include(request)))
 
     def delete(self, request: Request, agent_id: str) -> HttpResponse:
@@ -138,6 +123,27 @@ class OneAgent(ApiView):
         with leaving(agent):
             agent.delete()
         return answer({"message": f"Agent id={agent_id} successfully deleted"})
+
+
+def change_agent(principal: Principal, agent_id: str, body: Any) -> Agent:
+    """The row is locked: what is given may have to be merged into what is stored."""
+    agent = one(principal, Agent, agent_id, owned(principal, Agent).select_for_update(no_key=True))
+    refuse(body if isinstance(body, dict) else {}, *NOT_SERVED)
+    fields = AgentFields(data=body, partial=True)
+    fields.is_valid(raise_exception=True)
+    columns = fields.columns(agent)
+    if "model" in columns:
+        providers().resolve(columns["model"])
+    secrets = fields.secret_values()
+    if secrets is not None:
+        columns["sealed_secrets"] = seal(secrets)
+    for name, value in columns.items():
+        setattr(agent, name, value)
+    agent.last_updated_by_id = principal.user_id
+    # These columns only: another request may be changing the others.
+    agent.save(update_fields=[*columns, "last_updated_by_id", "updated_at"])
+    _replace(agent, fields.validated_data)
+    return agent
 
 
 class AgentBlocks(ApiView):

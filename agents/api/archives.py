@@ -13,7 +13,7 @@ from agents.api.cursors import leaving
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, json_body
 from agents.api.scope import one, owned
-from agents.api.serializers import Object, Strings, Text
+from agents.api.serializers import Object, Tags, Text
 from agents.api.shapes import archive_shape, passage_shape
 from agents.api.vectors import Vectors, Wanted
 from agents.api.views import ApiView, answer
@@ -40,7 +40,7 @@ class PassageFields(serializers.Serializer):
     """A passage as a client files it. `created_at` without an offset is UTC."""
 
     text = Text()
-    tags = Strings(required=False, allow_null=True)
+    tags = Tags(required=False, allow_null=True)
     metadata = Object(required=False, allow_null=True)
     created_at = serializers.DateTimeField(required=False, allow_null=True)
 

@@ -18,8 +18,7 @@ from agents.api.scope import one, owned
 from agents.api.serializers import BlockFields
 from agents.api.shapes import block_shape, version_shape
 from agents.api.views import ApiView, answer
-from agents.creation import check_labels, create_block, lock_agents
-from agents.errors import BadRequest
+from agents.creation import check_labels, check_limit, create_block, lock_agents
 from agents.models import AgentBlock, BlockIdentity
 from memory.models import Block
 from memory.versions import difference, undo, versions_of
@@ -43,7 +42,6 @@ class Blocks(ApiView):
     def post(self, request: Request) -> HttpResponse:
         principal = self.principal(request)
         columns = _columns(request.data)
-        _check_limit(columns["value"], columns["limit"])
         return answer(block_shape(create_block(principal.organization_id, principal.user_id, **columns)))
 
 
@@ -100,7 +98,7 @@ def change_block(principal: Principal, block_id: str, body: Any) -> Block:
     block = one(principal, Block, block_id, owned(principal, Block).select_for_update(no_key=True))
     value = columns.get("value", block.value)
     if "value" in columns or "limit" in columns:
-        _check_limit(value, columns.get("limit", block.limit))
+        check_limit(value, columns.get("limit", block.limit))
     for name, given in columns.items():
         setattr(block, name, given)
     block.author_id = block.last_updated_by_id = principal.user_id
@@ -139,11 +137,3 @@ def _columns(body: Any, partial: bool = False) -> dict[str, Any]:
     fields = BlockFields(data=body, partial=partial)
     fields.is_valid(raise_exception=True)
     return fields.columns()
-
-
-def _check_limit(value: str, limit: int) -> None:
-    if len(value) > limit:
-        raise BadRequest(
-            f"The value has {len(value)} characters, {len(value) - limit} more than the block's limit of {limit}. "
-            "Shorten it, or raise the limit."
-        )

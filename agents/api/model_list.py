@@ -15,7 +15,6 @@ from accounts.authentication import principal_of
 from agents.api.agents import providers
 from agents.api.async_views import only
 from agents.api.shapes import Shape, embedding_config_shape, endpoint_type, llm_config_shape
-from agents.embedding import dimension_of
 from agents.errors import invalid
 from agents.following import in_thread
 from agents.hints import want_models
@@ -82,7 +81,7 @@ def model_shape(provider: str, name: str) -> Shape:
 
 def embedding_shape(provider: str, name: str) -> Shape:
     handle = f"{provider}/{name}"
-    return (embedding_config_shape(handle, dimension_of(handle)) or {}) | {
+    return (embedding_config_shape(handle) or {}) | {
         "name": name,
         "display_name": name,
         "embedding_endpoint_type": endpoint_type(provider),

@@ -2,13 +2,14 @@
 
 import re
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rest_framework import serializers
 
 from agents.api.compaction import compaction_settings
+from agents.api.model_fields import model_columns
 from agents.api.shapes import AGENT_ORIGIN, BLOCK_ORIGIN
 from agents.errors import InvalidRequest
-from agents.loading import DEFAULT_THINKING
 from agents.models import Agent
 from agents.retrieval import retrieval_faults
 from memory.core import DEFAULT_LIMIT, LABEL
@@ -57,10 +58,27 @@ class Strings(serializers.ListField):
 
 
 class Tags(serializers.ListField):
-    """Each fits into an entry of an index, whatever its letters."""
+    """Each once, in the order in which they were given."""
 
     def __init__(self, **kwargs: Any):
-        super().__init__(child=Text(max_length=500), **kwargs)
+        super().__init__(**{"child": Text()} | kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        return list(dict.fromkeys(super().to_internal_value(data)))
+
+
+class TimeZone(Text):
+    """The name of a time zone, as its database on this machine has it."""
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise serializers.ValidationError(
+                f"{name!r} is no known time zone. Write an IANA name, for example Europe/Vienna"
+            ) from None
+        return name
 
 
 class Object(serializers.JSONField):
@@ -114,7 +132,7 @@ class BlockFields(serializers.Serializer):
     description = Text(allow_null=True, required=False)
     read_only = serializers.BooleanField(default=False)
     hidden = serializers.BooleanField(allow_null=True, required=False)
-    tags = Strings(allow_null=True, required=False)
+    tags = Tags(allow_null=True, required=False)
     metadata = Object(allow_null=True, required=False)
     project_id = Text(allow_null=True, required=False)
     template_name = Text(allow_null=True, required=False)
@@ -156,9 +174,10 @@ class AgentFields(serializers.Serializer):
     retrieval = Retrieval(required=False, allow_null=True)
     response_format = Object(required=False, allow_null=True)
     tool_rules = Rules(required=False, allow_null=True)
-    tags = Tags(required=False, allow_null=True)
+    # Each fits into an entry of an index, whatever its letters.
+    tags = Tags(child=Text(max_length=500), required=False, allow_null=True)
     metadata = Object(required=False, allow_null=True)
-    timezone = Text(required=False, allow_null=True, max_length=64)
+    timezone = TimeZone(required=False, allow_null=True, allow_blank=False, max_length=64)
     hidden = serializers.BooleanField(required=False, allow_null=True)
     message_buffer_autoclear = serializers.BooleanField(required=False, allow_null=True)
     max_files_open = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=2**31 - 1)
@@ -184,18 +203,14 @@ class AgentFields(serializers.Serializer):
             raise serializers.ValidationError("A name has letters, digits, spaces and _ - ' . ( ) only")
         return value
 
-    def columns(self) -> dict[str, Any]:
-        """The validated fields as columns of Agent; what is null stays as it is."""
+    def columns(self, agent: Agent | None = None) -> dict[str, Any]:
+        """The validated fields as columns of Agent, of this one if it is there; what is null stays as it is."""
         given = {name: value for name, value in self.validated_data.items() if value is not None}
         columns = {name: given[name] for name in _AGENT_COLUMNS if name in given}
         columns |= _with_origin({name: given[name] for name in AGENT_ORIGIN if name in given}, AGENT_ORIGIN)
-        if "model" not in columns and (handle := _handle(given.get("llm_config"))):
-            columns["model"] = handle
         if "embedding" not in columns and (handle := (given.get("embedding_config") or {}).get("handle")):
             columns["embedding"] = handle
-        if settings := _model_settings(given):
-            columns["model_settings"] = settings
-        return columns
+        return columns | model_columns(given, agent)
 
     def secret_values(self) -> dict[str, str] | None:
         given = self.validated_data
@@ -232,13 +247,9 @@ _AGENT_COLUMNS = (
     "agent_type",
     "system",
     "description",
-    "model",
-    "model_settings",
     "embedding",
-    "context_window_limit",
     "compaction_settings",
     "retrieval",
-    "response_format",
     "tool_rules",
     "tags",
     "metadata",
@@ -255,31 +266,6 @@ def _with_origin(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, An
     origin = {name: fields[name] for name in names if name in fields}
     rest = {name: value for name, value in fields.items() if name not in names}
     return rest | ({"labels_of_origin": origin} if origin else {})
-
-
-def _handle(config: dict[str, Any] | None) -> str | None:
-    if not config:
-        return None
-    if config.get("handle"):
-        return str(config["handle"])
-    provider, model = config.get("provider_name") or config.get("model_endpoint_type"), config.get("model")
-    return f"{provider}/{model}" if provider and model else None
-
-
-def _model_settings(given: dict[str, Any]) -> dict[str, Any]:
-    """The older single fields, told in the words of `model_settings`, which has the last word."""
-    settings: dict[str, Any] = {}
-    if "max_tokens" in given:
-        settings["max_output_tokens"] = given["max_tokens"]
-    if "parallel_tool_calls" in given:
-        settings["parallel_tool_calls"] = given["parallel_tool_calls"]
-    reasons = given.get("enable_reasoner", given.get("reasoning"))
-    if reasons:
-        budget = given.get("max_reasoning_tokens") or DEFAULT_THINKING
-        settings["thinking"] = {"type": "enabled", "budget_tokens": budget}
-    elif reasons is not None:
-        settings["thinking"] = {"type": "disabled"}
-    return settings | given.get("model_settings", {})
 
 
 class ResetFields(serializers.Serializer):

@@ -9,8 +9,9 @@ from typing import Any
 from django.db.models import Q
 
 from accounts.sealing import unseal
+from agents.embedding import dimension_of
 from agents.llm.registry import context_window
-from agents.loading import context_messages, place_in_context
+from agents.loading import context_messages, place_in_context, response_format
 from agents.loop.directories import path_of
 from agents.models import Agent, AgentFile, Approval, Conversation, Message, Run, Step
 from agents.wire import shown
@@ -283,7 +284,7 @@ def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str]
         "embedding_config": embedding_config_shape(agent.embedding),
         "compaction_settings": agent.compaction_settings,
         "retrieval": agent.retrieval,
-        "response_format": agent.response_format,
+        "response_format": response_format(agent),
         "tool_rules": agent.tool_rules,
         "message_ids": list(message_ids),
         "memory": memory_shape(agent, relations.blocks, relations.file_blocks),
@@ -296,7 +297,7 @@ def agent_shape(agent: Agent, relations: "Relations", message_ids: Sequence[str]
         "identity_ids": [identity["id"] for identity in relations.identities],
         "identities": relations.identities,
         "pending_approval": relations.pending_approval,
-        "message_buffer_autoclear": agent.message_buffer_autoclear,
+        "message_buffer_autoclear": agent.clears_buffer,
         "enable_sleeptime": None,
         "multi_agent_group": None,
         "managed_group": None,
@@ -388,7 +389,10 @@ def model_settings_shape(agent: Agent) -> Shape:
             "response_format": None,
             "strict": False,
         }
-    return base | agent.model_settings
+    stored, form = agent.model_settings, response_format(agent)
+    # The model's own provider is asked, whosever settings these are: the model may have been changed since.
+    own = {"provider_type": provider if stored.get("provider_type") == provider else base["provider_type"]}
+    return base | stored | own | ({"response_format": form} if form else {})
 
 
 def endpoint_type(provider: str) -> str:
@@ -421,7 +425,7 @@ def llm_config_shape(agent: Agent) -> Shape:
         "verbosity": settings.get("verbosity"),
         "tier": None,
         "parallel_tool_calls": settings["parallel_tool_calls"],
-        "response_format": agent.response_format,
+        "response_format": response_format(agent),
         "strict": bool(settings.get("strict")),
         "return_logprobs": False,
         "top_logprobs": None,
@@ -438,7 +442,7 @@ def embedding_config_shape(handle: str | None, dimension: int | None = None, chu
         "embedding_endpoint_type": endpoint_type(provider),
         "embedding_endpoint": None,
         "embedding_model": model or provider,
-        "embedding_dim": dimension,
+        "embedding_dim": dimension_of(handle) if dimension is None else dimension,
         "embedding_chunk_size": chunk_size,
         "handle": handle,
         "batch_size": 32,

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError as InvalidSchema
 from rest_framework import serializers
 
-from agents.api.serializers import Object, Strings, Text
+from agents.api.serializers import Object, Tags, Text
 from agents.api.shapes import PACKAGES
 from agents.errors import BadRequest, invalid
 from tools import packages
@@ -45,7 +45,7 @@ class ToolFields(serializers.Serializer):
     description = Text(required=False, allow_null=True)
     json_schema = Object(required=False, allow_null=True)
     args_json_schema = Object(required=False, allow_null=True)
-    tags = Strings(required=False, allow_null=True)
+    tags = Tags(required=False, allow_null=True)
     return_char_limit = serializers.IntegerField(
         min_value=1, max_value=MAX_RETURN_CHARS, required=False, allow_null=True
     )

@@ -80,6 +80,11 @@ class Agent(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def clears_buffer(self) -> bool:
+        """Whether each run begins without what was said before (agents/ledger.py)."""
+        return self.message_buffer_autoclear or self.agent_type == self.Type.WORKFLOW
+
 
 class AgentBlock(models.Model):
     """Attachment; blocks stand in the prompt in the order of `id`, so that it is the same bytes every time."""

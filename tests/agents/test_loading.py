@@ -46,6 +46,16 @@ def test_a_conversation_may_have_a_model_of_its_own():
     assert state(agent).handle == "anthropic/y"
 
 
+def test_the_answers_form_is_the_conversations_own_before_the_agents():
+    agent, text, json = given.agent(response_format={"type": "text"}), {"type": "text"}, {"type": "json_object"}
+    given.said(agent)
+    assert state(agent).settings.response_format == text
+    Conversation.objects.update(model_settings={"temperature": 0.5})
+    assert state(agent).settings.response_format == text
+    Conversation.objects.update(model_settings={"response_format": json})
+    assert state(agent).settings.response_format == json
+
+
 def test_what_left_the_context_is_not_loaded():
     agent = given.agent()
     given.said(agent, "one")

@@ -34,6 +34,8 @@ def test_a_form_that_is_changed_and_one_in_the_model_settings(server: Server) ->
     assert asked(server, agent, "One object.")["response_format"] == {"type": "json_object"}
     server.client().agents.update(agent, response_format=FORMAT)
     assert asked(server, agent, "A pet again.")["response_format"]["type"] == "json_schema"
+    server.client().agents.update(agent, response_format={"type": "text"})
+    assert asked(server, agent, "No form, please.")["response_format"] == {"type": "text"}
 
 
 def test_settings_of_the_model(server: Server) -> None:

@@ -57,7 +57,8 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "identity_ids": "[identity-id]",
             "identities": "[Identity]",
             "pending_approval": "ApprovalRequestMessage? - the tool calls that wait for an answer",
-            "message_buffer_autoclear": "bool",
+            "message_buffer_autoclear": "bool - each run begins without what was said before, which stays in recall "
+            "memory; always so for a `workflow_agent`",
             "enable_sleeptime": "bool?",
             "multi_agent_group": "null",
             "managed_group": "null",

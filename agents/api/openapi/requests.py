@@ -143,10 +143,16 @@ _WORDS = {
     "include_base_tool_rules": "also the rules that the type of agent usually has",
     "initial_message_sequence": "what has been said before",
     "context_window_limit": "in tokens; without it, the model's own",
-    "max_tokens": "the older form of `model_settings.max_output_tokens`",
+    "model_settings": "how the model is asked; a change takes the place of all settings that are stored. Settings of "
+    "another provider's type are taken as far as the model's own has them",
+    "timezone": "the name of a time zone, for example Europe/Vienna",
+    "response_format": "the form of the answers. What was said last counts, here or in `model_settings`; null leaves "
+    'it as it is, and `{"type": "text"}` takes it off',
+    "max_tokens": "the older form of `model_settings.max_output_tokens`; it leaves the other settings as they are",
     "parallel_tool_calls": "the older form of the same in `model_settings`",
     "enable_reasoner": "with `max_reasoning_tokens`, the older form of `model_settings.thinking`",
-    "llm_config": "the older form of `model`",
+    "llm_config": "the older form of `model`, `model_settings`, `context_window_limit` and `response_format`, which "
+    "win over it; of an agent's own, sent back, only what differs is taken over",
     "embedding_config": "the older form of `embedding`",
     "secrets": "names and values, for the agent's tools",
     "tool_exec_environment_variables": "the older name of `secrets`",

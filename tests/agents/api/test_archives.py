@@ -5,6 +5,7 @@ import pytest
 from agents import embedding
 from agents.api import vectors
 from agents.llm.registry import Providers, providers_from
+from agents.models import Agent
 from memory.archival import MAX_PASSAGE_CHARS
 from memory.models import Archive, MissingVector, Passage
 from tests.agents.api.test_pages import walked
@@ -337,7 +338,8 @@ def test_a_result_is_told_in_the_agent_s_time_zone(acme, filed):
 
 
 def test_a_time_zone_that_is_none_is_utc(acme):
-    agent = acme.agent(timezone="Middle/Earth")["id"]
+    agent = acme.agent()["id"]
+    Agent.objects.update(timezone="Middle/Earth")
     acme.post(f"agents/{agent}/archival-memory", {"text": "Shire", "created_at": "2026-01-01T12:00:00Z"})
     [result] = acme.get(f"agents/{agent}/archival-memory/search?query=shire")["results"]
     assert result["timestamp"] == "2026-01-01T12:00:00+00:00"

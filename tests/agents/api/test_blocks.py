@@ -24,6 +24,14 @@ def test_a_change_may_not_leave_it_over_its_limit(acme, block, change):
     assert acme.get(f"blocks/{block['id']}") == block
 
 
+def test_a_block_that_is_made_with_an_agent_fits_its_limit(acme):
+    blocks = [{"label": "persona", "value": "me"}, {"label": "human", "value": "x" * 50, "limit": 10}]
+    refused = acme.refused(400, "POST", "agents/", {"model": "demo/scripted", "memory_blocks": blocks})
+    assert refused == acme.refused(400, "POST", "blocks/", blocks[1])
+    assert "40 more than the block's limit of 10" in refused
+    assert (acme.get("agents/"), acme.get("blocks/")) == ([], [])
+
+
 def test_the_limit_counts_characters_not_bytes(acme, block):
     assert acme.patch(f"blocks/{block['id']}", {"value": "äöüßé"})["value"] == "äöüßé"
 

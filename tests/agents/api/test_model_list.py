@@ -9,6 +9,7 @@ from agents import hints
 from agents.api import model_list
 from agents.api.agents import providers
 from agents.models import ModelListing
+from memory.embeddings import LOCAL
 from tests.live.processes import free_port
 from workers import listing
 
@@ -148,3 +149,16 @@ class TestWorker:
         row("openai", "gpt-4o", age=timedelta(seconds=10))
         listing.refresh()
         assert self.rows() == {"openai": (["gpt-4o"], False)}
+
+
+@pytest.mark.parametrize(
+    ("handle", "size"), [(LOCAL, 384), ("openai/text-embedding-3-small", 1536), ("openai/my-own", None)]
+)
+def test_an_agents_embedding_tells_its_dimension_as_the_list_does(acme, handle, size):
+    config = acme.agent(embedding=handle)["embedding_config"]
+    assert (config["handle"], config["embedding_dim"]) == (handle, size)
+    assert config["embedding_dim"] == model_list.embedding_shape(*handle.split("/"))["embedding_dim"]
+
+
+def test_an_agent_without_an_embedding_has_no_config_of_one(acme):
+    assert acme.agent()["embedding_config"] is None
