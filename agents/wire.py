@@ -14,6 +14,28 @@ from agents.models import Message
 
 Wire = dict[str, Any]
 
+TYPES = (
+    "system_message",
+    "user_message",
+    "assistant_message",
+    "reasoning_message",
+    "hidden_reasoning_message",
+    "tool_call_message",
+    "tool_return_message",
+    "approval_request_message",
+    "approval_response_message",
+    "summary_message",
+    "event_message",
+)
+"""The kinds of objects that messages are shown as."""
+
+STOP_REASONS = (
+    *("end_turn", "error", "llm_api_error", "invalid_llm_response", "invalid_tool_call", "max_steps"),
+    *("max_tokens_exceeded", "no_tool_call", "tool_rule", "cancelled", "insufficient_credits"),
+    *("requires_approval", "context_window_overflow_in_system_prompt"),
+)
+"""Why an agent stops."""
+
 CALLS = ("tool_call_message", "approval_request_message")
 """The kinds of objects that show a model's calls."""
 
@@ -74,7 +96,9 @@ def envelope(message_id: str, moment: datetime, index: int, **fields: Any) -> Wi
 
 
 def shown(messages: Iterable[Message], view: View = DEFAULT_VIEW) -> list[Wire]:
-    return [item for message in messages for item in parts(message, view) if view.wants(item["message_type"])]
+    """As in lists, where nothing is numbered: the numbers are of one run's stream, and begin again with the next."""
+    items = (item for message in messages for item in parts(message, view) if view.wants(item["message_type"]))
+    return [item | {"seq_id": None} for item in items]
 
 
 def parts(message: Message, view: View = DEFAULT_VIEW) -> list[Wire]:

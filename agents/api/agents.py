@@ -15,6 +15,7 @@ from accounts.keys import Principal
 from accounts.sealing import seal
 from agents import folders
 from agents.api.blocks import change_block
+from agents.api.cursors import leaving
 from agents.api.identities import of_identities, with_belongings
 from agents.api.inputs import messages_of
 from agents.api.pages import page
@@ -32,6 +33,7 @@ from agents.llm.registry import Providers, providers_from
 from agents.loading import context_messages
 from agents.models import Agent, AgentBlock, AgentFile, AgentIdentity, AgentTool, Approval, Identity, Message, Run
 from agents.models.run import TERMINAL
+from agents.wire import STOP_REASONS
 from memory.models import Block, Folder
 from tools.models import Tool
 
@@ -118,7 +120,8 @@ class OneAgent(ApiView):
 
     def delete(self, request: Request, agent_id: str) -> HttpResponse:
         agent = one(self.principal(request), Agent, agent_id)
-        agent.delete()
+        with leaving(agent):
+            agent.delete()
         return answer({"message": f"Agent id={agent_id} successfully deleted"})
 
 
@@ -269,7 +272,7 @@ def _filtered(rows: QuerySet[Agent], request: Request) -> QuerySet[Agent]:
             rows = rows.filter(**{f"labels_of_origin__{column}": value})
     if actor := query.get("created_by_id"):
         rows = rows.filter(created_by_id=actor)
-    if reason := query.get("last_stop_reason"):
+    if reason := choice(query, "last_stop_reason", STOP_REASONS):
         rows = rows.annotate(stopped=Subquery(_LAST_RUN.values("stop_reason")[:1])).filter(stopped=reason)
     return of_identities(rows, AgentIdentity.objects.filter(agent=OuterRef("pk")), query)
 

@@ -27,7 +27,8 @@ class Approvals(ApiView):
         if agent_id := query.get("agent_id"):
             rows = rows.filter(agent_id=checked_id("agent", agent_id, ("query", "agent_id")))
         if asked := query.get("conversation_id"):
-            rows = rows.filter(conversation=conversation(self.principal(request), asked, query.get("agent_id")))
+            place = conversation(self.principal(request), asked, query.get("agent_id"), where="query")
+            rows = rows.filter(conversation=place)
         for name, is_open in (("pending", True), ("answered", False)):
             if (wanted := flag(query, name)) is not None:
                 rows = rows.filter(answered_at__isnull=wanted is is_open)

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
+from agents.api.cursors import leaving
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, json_body
 from agents.api.scope import one, owned
@@ -42,6 +43,11 @@ class PassageFields(serializers.Serializer):
     tags = Tags(required=False, allow_null=True)
     metadata = Object(required=False, allow_null=True)
     created_at = serializers.DateTimeField(required=False, allow_null=True)
+
+    def validate_text(self, text: str) -> str:
+        if not text.strip():
+            raise serializers.ValidationError("Should say something: an empty passage tells nobody anything")
+        return text
 
 
 class PassageBatch(serializers.Serializer):
@@ -90,7 +96,9 @@ class OneArchive(ApiView):
         return answer(archive_shape(archive))
 
     def delete(self, request: Request, archive_id: str) -> HttpResponse:
-        one(self.principal(request), Archive, archive_id).delete()
+        archive = one(self.principal(request), Archive, archive_id)
+        with leaving(archive):
+            archive.delete()
         return answer(None, status=204)
 
 
@@ -114,7 +122,9 @@ class OneArchivePassage(ApiView):
     def delete(self, request: Request, archive_id: str, passage_id: str) -> HttpResponse:
         principal = self.principal(request)
         archive = one(principal, Archive, archive_id)
-        one(principal, Passage, passage_id, archive.passages.all()).delete()
+        passage = one(principal, Passage, passage_id, archive.passages.all())
+        with leaving(passage):
+            passage.delete()
         return answer(None, status=204)
 
 

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
+from agents.api.cursors import leaving
 from agents.api.identities import of_identities
 from agents.api.pages import page
 from agents.api.requests import flag, integer, json_body
@@ -52,7 +53,9 @@ class OneBlock(ApiView):
         return answer(block_shape(change_block(self.principal(request), block_id, request.data)))
 
     def delete(self, request: Request, block_id: str) -> HttpResponse:
-        one(self.principal(request), Block, block_id).delete()
+        block = one(self.principal(request), Block, block_id)
+        with leaving(block):
+            block.delete()
         return answer({"message": f"Block id={block_id} successfully deleted"})
 
 

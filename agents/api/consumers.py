@@ -125,7 +125,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
         await in_thread(cancel, run.id, wires())
 
     def _run(self, request: dict[str, Any]) -> Run:
-        return one(self.principal, Run, str(request.get("run_id")), self.runs())
+        return one(self.principal, Run, str(request.get("run_id")), self.runs(), ("run_id",))
 
     def runs(self) -> Any:
         return owned(self.principal, Run).filter(agent_id=self.path["agent_id"])

@@ -38,7 +38,7 @@ class Context(ApiView):
         principal = self.principal(request)
         place = default_conversation(principal, agent_id)
         if conversation_id := request.query_params.get("conversation_id"):
-            place = conversation(principal, conversation_id, agent_id)
+            place = conversation(principal, conversation_id, agent_id, where="query", where_agent="path")
             one(principal, Conversation, place.id, owned(principal, Conversation).filter(agent_id=agent_id))
         return answer(overview(principal, place))
 

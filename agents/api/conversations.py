@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from agents.api.agents import providers
 from agents.api.context import recompiled
+from agents.api.cursors import leaving
 from agents.api.forking import fork
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, flag
@@ -78,7 +79,7 @@ class Conversations(ApiView):
         agent_id = request.query_params.get("agent_id")
         if not agent_id:
             raise invalid(["query", "agent_id"], "Field required", "missing")
-        agent = one(principal, Agent, agent_id)
+        agent = one(principal, Agent, agent_id, loc=("query", "agent_id"))
         fields = _checked(NewConversation, request)
         isolated = fields.validated_data.pop("isolated_block_labels", None) or ()
         made = create_conversation(agent, actor_id=principal.user_id, isolated=isolated, **fields.columns())
@@ -105,8 +106,10 @@ class OneConversation(ApiView):
         place = _named(self, request, conversation_id)
         if place.is_default:
             raise BadRequest("This is the agent's own thread. Delete the agent, or reset its messages.")
-        delete(place)
-        return answer({"message": f"Conversation id={place.id} successfully deleted"})
+        id = place.id
+        with leaving(place):
+            delete(place)
+        return answer({"message": f"Conversation id={id} successfully deleted"})
 
 
 class Fork(ApiView):
@@ -117,7 +120,8 @@ class Fork(ApiView):
         place = _named(self, request, conversation_id)
         last = None
         if message_id := query.get("message_id"):
-            last = one(principal, Message, message_id, Message.objects.filter(conversation=place))
+            said = Message.objects.filter(conversation=place)
+            last = one(principal, Message, message_id, said, ("query", "message_id"))
         made = fork(place, last, actor_id=principal.user_id, hidden=bool(flag(query, "hidden")))
         return answer(_shape(made))
 
@@ -147,8 +151,9 @@ def delete(place: Conversation) -> None:
 def _named(view: ApiView, request: Request, conversation_id: str) -> Conversation:
     """The conversation of the path; for `default`, the agent is named by the query or the body."""
     body = request.data if isinstance(request.data, dict) else {}
-    agent_id = request.query_params.get("agent_id") or body.get("agent_id")
-    return conversation(view.principal(request), conversation_id, agent_id)
+    asked, told = request.query_params.get("agent_id"), body.get("agent_id")
+    where = "query" if asked else "body"
+    return conversation(view.principal(request), conversation_id, asked or told, where_agent=where)
 
 
 def _checked(kind: type[Fields], request: Request) -> Fields:

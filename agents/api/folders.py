@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from accounts.fields import clean_text
 from agents import folders
 from agents.api.archives import embedding_columns
+from agents.api.cursors import leaving
 from agents.api.pages import page
 from agents.api.requests import choice, flag
 from agents.api.scope import one, owned
@@ -134,7 +135,9 @@ class OneFolder(ApiView):
         return answer(folder_shape(folder))
 
     def delete(self, request: Request, folder_id: str) -> HttpResponse:
-        folders.delete(one(self.principal(request), Folder, folder_id))
+        folder = one(self.principal(request), Folder, folder_id)
+        with leaving(folder):
+            folders.delete(folder)
         return answer(None)
 
 
@@ -168,7 +171,8 @@ class DeleteFile(ApiView):
 
     def delete(self, request: Request, folder_id: str, file_id: str) -> HttpResponse:
         file = one(self.principal(request), File, file_id, _files(self, request, folder_id))
-        delete([file])
+        with leaving(file):
+            delete([file])
         return answer(None, status=204)
 
 

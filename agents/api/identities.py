@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
+from agents.api.cursors import leaving
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice
 from agents.api.scope import one, owned
@@ -93,7 +94,9 @@ class OneIdentity(ApiView):
 
     def delete(self, request: Request, identity_id: str) -> HttpResponse:
         """What belonged to it stays."""
-        one(self.principal(request), Identity, identity_id).delete()
+        identity = one(self.principal(request), Identity, identity_id)
+        with leaving(identity):
+            identity.delete()
         return answer(None)
 
 

@@ -10,9 +10,10 @@ from django.http import HttpRequest
 from accounts.fields import new_id
 from accounts.keys import Principal
 from agents.api.answers import answers_of, client_tools_of, is_answer
-from agents.api.requests import refuse
+from agents.api.requests import check_known, refuse
 from agents.errors import InvalidRequest, invalid
 from agents.runs import Offer
+from agents.wire import TYPES
 from tools.guard import check_url
 
 ROLES = ("user", "system", "assistant")
@@ -78,6 +79,7 @@ def offer_of_body(
 ) -> Offer:
     """`key`: what the client calls this request, so that a repeat of it is recognized."""
     _check_types(body)
+    check_known(body.get("include_return_message_types") or (), TYPES, ["body", "include_return_message_types"])
     refuse(body, *NOT_SERVED)
     answers = answers_of(body)
     messages, otids = answered_messages(body) if answers else messages_of(body)

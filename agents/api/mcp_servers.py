@@ -112,7 +112,7 @@ async def refresh(request: HttpRequest, mcp_server_id: str) -> HttpResponseBase:
         principal = principal_of(request.headers.get("Authorization"))
         one(principal, McpServer, mcp_server_id)
         if agent_id := request.GET.get("agent_id"):
-            one(principal, Agent, agent_id)
+            one(principal, Agent, agent_id, loc=("query", "agent_id"))
 
     await in_thread(check)
     try:

@@ -16,7 +16,7 @@ from accounts.keys import Principal
 from agents.api.agents import providers
 from agents.api.async_views import only
 from agents.api.inputs import offer_of
-from agents.api.pages import newest_page
+from agents.api.message_lists import newest, types_asked
 from agents.api.requests import flag, json_body
 from agents.api.scope import conversation, default_conversation, one, owned
 from agents.api.shapes import run_shape
@@ -28,7 +28,7 @@ from agents.following import ended, hub, in_thread, is_over
 from agents.models import TERMINAL, Agent, Approval, Conversation, Message, Run
 from agents.runs import Offer, accept, cancel, close_approval
 from agents.streaming import Wires
-from agents.wire import View, Wire, shown, usage_event
+from agents.wire import View, Wire, usage_event
 
 ERROR_STATUS = {
     "llm_rate_limit": 429,
@@ -62,7 +62,11 @@ async def stream(request: HttpRequest, agent_id: str) -> HttpResponseBase:
 @only("POST")
 async def send_to_conversation(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
     agent_id = json_body(request).get("agent_id")
-    return await _send(request, lambda principal: conversation(principal, conversation_id, agent_id), streaming=True)
+
+    def find(principal: Principal) -> Conversation:
+        return conversation(principal, conversation_id, agent_id, where_agent="body")
+
+    return await _send(request, find, streaming=True)
 
 
 @only("POST")
@@ -170,7 +174,7 @@ class AgentMessages(ApiView):
         principal, query = self.principal(request), request.query_params
         place = default_conversation(principal, agent_id)
         if conversation_id := query.get("conversation_id"):
-            place = conversation(principal, conversation_id, agent_id)
+            place = conversation(principal, conversation_id, agent_id, where="query", where_agent="path")
         return answer(message_page(place, query))
 
 
@@ -186,12 +190,11 @@ def message_page(place: Conversation, query: Any) -> list[dict[str, Any]]:
         name: query[name] for name in ("assistant_message_tool_name", "assistant_message_tool_kwarg") if name in query
     }
     options["use_assistant_message"] = flag(query, "use_assistant_message") is not False
-    options["include_return_message_types"] = query.getlist("include_return_message_types")
+    options["include_return_message_types"] = types_asked(query)
     flag(query, "include_err")  # messages that tell of an error are always there
     # No message is of a group: there are none.
     found = Message.objects.none() if query.get("group_id") else Message.objects.filter(conversation=place)
-    rows = newest_page(found, query, key=("seq",))
-    return shown(rows, View.of(options))
+    return newest(found, query, View.of(options), ("seq",))
 
 
 class Cancel(ApiView):
@@ -205,7 +208,7 @@ class Cancel(ApiView):
             raise InvalidRequest([{"loc": ["body", "run_ids"], "msg": "Should be a list of ids", "type": "list_type"}])
         runs = owned(principal, Run).filter(agent=agent)
         if named:
-            ids = [one(principal, Run, id, runs).id for id in named]
+            ids = [one(principal, Run, id, runs, ("body", "run_ids", at)).id for at, id in enumerate(named)]
         else:
             # The last first, so that none is begun while the others are cancelled.
             ids = list(runs.exclude(status__in=TERMINAL).order_by("-seq").values_list("id", flat=True))

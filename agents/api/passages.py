@@ -12,8 +12,9 @@ from rest_framework.request import Request
 
 from accounts.keys import Principal
 from agents.api.archives import PassageFields, filed
+from agents.api.cursors import leaving
 from agents.api.pages import page
-from agents.api.requests import checked_id, choice, integer, json_body
+from agents.api.requests import choice, integer, json_body
 from agents.api.scope import one, owned
 from agents.api.serializers import Strings, Text
 from agents.api.shapes import Shape, passage_shape
@@ -59,7 +60,9 @@ class OneAgentPassage(ApiView):
     def delete(self, request: Request, agent_id: str, passage_id: str) -> HttpResponse:
         principal = self.principal(request)
         agent = one(principal, Agent, agent_id)
-        one(principal, Passage, passage_id, _passages(principal, agent)).delete()
+        passage = one(principal, Passage, passage_id, _passages(principal, agent))
+        with leaving(passage):
+            passage.delete()
         return answer({"message": f"Passage id={passage_id} successfully deleted"})
 
 
@@ -128,11 +131,9 @@ def _wanted(archival: Archival, query: Any) -> Wanted | None:
 def _within(principal: Principal, given: dict[str, Any], vectors: Vectors | None = None) -> Archival:
     archives = owned(principal, Archive)
     if agent_id := given.get("agent_id"):
-        checked_id("agent", agent_id, ("body", "agent_id"))
-        archives = archives.filter(agents=one(principal, Agent, agent_id))
+        archives = archives.filter(agents=one(principal, Agent, agent_id, loc=("body", "agent_id")))
     if archive_id := given.get("archive_id"):
-        checked_id("archive", archive_id, ("body", "archive_id"))
-        archives = archives.filter(id=one(principal, Archive, archive_id).id)
+        archives = archives.filter(id=one(principal, Archive, archive_id, loc=("body", "archive_id")).id)
     ids = list(archives.values_list("id", flat=True))
     return Archival(principal.organization_id, ids, nothing_to_keep, vectors.of if vectors else None)
 

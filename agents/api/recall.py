@@ -10,8 +10,8 @@ from rest_framework.request import Request
 
 from accounts.keys import Principal
 from agents import history
-from agents.api.pages import newest_page
-from agents.api.requests import checked_id, json_body
+from agents.api.message_lists import newest, types_asked
+from agents.api.requests import json_body
 from agents.api.scope import conversation, one, owned
 from agents.api.serializers import Text
 from agents.api.shapes import Shape, moment
@@ -43,10 +43,12 @@ class Messages(ApiView):
         rows = owned(principal, Message)
         key: tuple[str, ...] = ("created_at", "id")
         if conversation_id := query.get("conversation_id"):
-            rows = rows.filter(conversation=conversation(principal, conversation_id, query.get("agent_id")))
+            rows = rows.filter(
+                conversation=conversation(principal, conversation_id, query.get("agent_id"), where="query")
+            )
             key = ("seq",)
-        view = View.of({"include_return_message_types": query.getlist("include_return_message_types")})
-        return answer(shown(newest_page(rows, query, key=key), view))
+        view = View.of({"include_return_message_types": types_asked(query)})
+        return answer(newest(rows, query, view, key))
 
 
 class OneMessage(ApiView):
@@ -107,11 +109,10 @@ def _among(principal: Principal, given: dict[str, Any]) -> tuple[QuerySet[Messag
     rows, agents = owned(principal, Message), owned(principal, Agent)
     agent_id = given.get("agent_id")
     if agent_id:
-        checked_id("agent", agent_id, ("body", "agent_id"))
-        agents = agents.filter(id=one(principal, Agent, agent_id).id)
+        agents = agents.filter(id=one(principal, Agent, agent_id, loc=("body", "agent_id")).id)
         rows = rows.filter(agent=agent_id)
     if conversation_id := given.get("conversation_id"):
-        place = conversation(principal, conversation_id, agent_id)
+        place = conversation(principal, conversation_id, agent_id, where="body", where_agent="body")
         agents, rows = agents.filter(id=place.agent_id), rows.filter(conversation=place)
     return rows, agents
 

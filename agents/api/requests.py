@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.http import HttpRequest
@@ -11,13 +11,18 @@ from accounts.fields import ID_PATTERN, clean_json
 from agents.errors import NotServed, invalid
 
 MAX_BODY = 1_000_000
+MAX_INTEGER = 10**12 - 1
+
+# What ids are called in paths, where that is not the kind's own name.
+_IN_PATHS = {"conv": "conversation_id", "source": "folder_id"}
 
 
-def checked_id(kind: str, value: str, loc: tuple[str, ...] | None = None) -> str:
-    """An id in its strict form, `<kind>-<uuid4>`."""
+def checked_id(kind: str, value: Any, loc: Sequence[str | int] | None = None) -> str:
+    """An id in its strict form, `<kind>-<uuid4>`. `loc` is where it stands, if that is not the path."""
     pattern = ID_PATTERN.format(prefix=kind)
-    if not re.fullmatch(pattern, value):
-        raise invalid(loc or ("path", f"{kind}_id"), f"Should have the form {kind}-<uuid4>", "string_pattern_mismatch")
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        loc = loc or ("path", _IN_PATHS.get(kind, f"{kind}_id"))
+        raise invalid(loc, f"Should have the form {kind}-<uuid4>", "string_pattern_mismatch")
     return value
 
 
@@ -50,10 +55,12 @@ def integer(query: Mapping[str, str], name: str, default: int, minimum: int = 0)
     value = query.get(name)
     if value is None:
         return default
-    if not re.fullmatch(r"-?\d{1,12}", value):
+    if not re.fullmatch(r"-?[0-9]{1,1000}", value):
         raise invalid(["query", name], "Should be a whole number", "int_parsing")
     if int(value) < minimum:
         raise invalid(["query", name], f"Should be at least {minimum}", "greater_than_equal")
+    if int(value) > MAX_INTEGER:
+        raise invalid(["query", name], f"Should be from {minimum} to {MAX_INTEGER}", "less_than_equal")
     return int(value)
 
 
@@ -62,6 +69,13 @@ def choice(query: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str
     if value is not None and value not in choices:
         raise invalid(["query", name], f"Should be one of {', '.join(choices)}", "enum")
     return value
+
+
+def check_known(values: Sequence[Any], known: Sequence[str], loc: Sequence[str | int]) -> None:
+    """Raises InvalidRequest for a value that there is not."""
+    for value in values:
+        if value not in known:
+            raise invalid(loc, f"There is no {value!r:.100}. Known are {', '.join(known)}", "enum")
 
 
 def refuse(body: Mapping[str, Any], *names: str) -> None:

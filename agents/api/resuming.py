@@ -33,9 +33,9 @@ async def resume_conversation(request: HttpRequest, conversation_id: str) -> Htt
 
     def find() -> str:
         principal = principal_of(request.headers.get("Authorization"))
-        place = conversation(principal, conversation_id, _text(body, "agent_id"))
+        place = conversation(principal, conversation_id, _text(body, "agent_id"), where_agent="body")
         if run_id := _text(body, "run_id"):
-            return str(one(principal, Run, run_id, place.runs.all()).id)
+            return str(one(principal, Run, run_id, place.runs.all(), ("body", "run_id")).id)
         otid = _text(body, "otid")
         return _of_otid(place, otid) if otid else _under_way(place)
 

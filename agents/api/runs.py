@@ -2,19 +2,21 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from agents.api.cursors import leaving
+from agents.api.message_lists import of_turn
 from agents.api.pages import page
-from agents.api.requests import checked_id, flag
+from agents.api.requests import checked_id, choice, flag
 from agents.api.scope import conversation, one, owned
 from agents.api.shapes import run_metrics_shape, run_shape, step_shape
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict, invalid
 from agents.events import totals_of
 from agents.models import TERMINAL, Message, Run, Step
-from agents.wire import View, shown
+from agents.wire import STOP_REASONS, View
 from tools.models import Tool
 
 _STATUSES: dict[str, dict[str, Any]] = {
@@ -29,6 +31,7 @@ class Runs(ApiView):
     def get(self, request: Request) -> HttpResponse:
         query = request.query_params
         rows = owned(self.principal(request), Run).select_related("conversation", "callback").defer("input")
+        rows = with_first_token(rows)
         rows, key = self._of_conversation(_filtered(rows, request), request)
         return answer([run_shape(run, run.conversation.is_default) for run in page(rows, query, key=key, limit=100)])
 
@@ -40,13 +43,14 @@ class Runs(ApiView):
             return rows, ("created_at", "id")
         if asked.startswith("conv-"):
             return rows.filter(conversation_id=checked_id("conv", asked, ("query", "conversation_id"))), ("seq",)
-        place = conversation(self.principal(request), asked, query.get("agent_id"))
+        place = conversation(self.principal(request), asked, query.get("agent_id"), where="query")
         return rows.filter(conversation=place), ("seq",)
 
 
 class OneRun(ApiView):
     def get(self, request: Request, run_id: str) -> HttpResponse:
-        run = one(self.principal(request), Run, run_id)
+        principal = self.principal(request)
+        run = one(principal, Run, run_id, with_first_token(owned(principal, Run)))
         return answer(run_shape(run, run.conversation.is_default))
 
     def delete(self, request: Request, run_id: str) -> HttpResponse:
@@ -54,17 +58,15 @@ class OneRun(ApiView):
         run = one(self.principal(request), Run, run_id)
         if not run.is_terminal:
             raise Conflict(f"Run {run_id} is {run.status}. Cancel it, or wait for its end, before you delete it.")
-        run.delete()
+        with leaving(run):
+            run.delete()
         return answer({"message": f"Run id={run_id} successfully deleted"})
 
 
 class RunMessages(ApiView):
     def get(self, request: Request, run_id: str) -> HttpResponse:
         run = one(self.principal(request), Run, run_id)
-        rows = Message.objects.filter(run=run)
-        return answer(
-            shown(page(rows, request.query_params, key=("seq",), limit=100, order="asc"), View.of(run.options))
-        )
+        return answer(of_turn(Message.objects.filter(run=run), request.query_params, View.of(run.options)))
 
 
 class RunSteps(ApiView):
@@ -103,12 +105,21 @@ class RunMetrics(ApiView):
         return answer(run_metrics_shape(run, run.steps.count(), list(tools)))
 
 
+def with_first_token(rows: QuerySet[Run]) -> QuerySet[Run]:
+    """With when the first step began that said something, and how long its model took to begin."""
+    spoke = Step.objects.filter(run=OuterRef("pk"), first_token_ns__isnull=False).order_by("no")
+    return rows.annotate(
+        spoke_in_step_of=Subquery(spoke.values("created_at")[:1]),
+        spoke_after_ns=Subquery(spoke.values("first_token_ns")[:1]),
+    )
+
+
 def _filtered(rows: QuerySet[Run], request: Request) -> QuerySet[Run]:
     query = request.query_params
     for name in ("agent_ids", "agent_id"):
         if ids := query.getlist(name):
             rows = rows.filter(agent_id__in=[checked_id("agent", id, ("query", name)) for id in ids])
-    if stop_reason := query.get("stop_reason"):
+    if stop_reason := choice(query, "stop_reason", STOP_REASONS):
         rows = rows.filter(stop_reason=stop_reason)
     if (background := flag(query, "background")) is not None:
         rows = rows.filter(background=background)

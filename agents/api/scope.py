@@ -7,7 +7,7 @@ from django.db.models import Case, QuerySet, When
 
 from accounts.keys import Principal
 from agents.api.requests import checked_id
-from agents.errors import NotFound
+from agents.errors import NotFound, invalid
 from agents.models import Agent, Approval, Conversation, Identity, IdentityJob, Message, Run, Step
 from agents.statements import rows_of
 from memory.models import Archive, Block, File, Folder, Passage
@@ -45,10 +45,15 @@ def owned(principal: Principal, model: Any) -> QuerySet[Any]:
     return rows.filter(folder=None) if model is Archive else rows
 
 
-def one(principal: Principal, model: Any, id: str, rows: QuerySet[Any] | None = None) -> Any:
-    """The row of this id, of `rows` or of all that the principal may see. Raises NotFound, or InvalidRequest."""
+def one(
+    principal: Principal, model: Any, id: str, rows: QuerySet[Any] | None = None, loc: Sequence[str | int] | None = None
+) -> Any:
+    """The row of this id, of `rows` or of all that the principal may see. Raises NotFound, or InvalidRequest.
+
+    `loc`: where the id stands in the request, if not in the path.
+    """
     kind, name = KINDS[model]
-    checked_id(kind, id)
+    checked_id(kind, id, loc)
     found = (owned(principal, model) if rows is None else rows).filter(pk=id).order_by().first()
     if found is None:
         raise NotFound(name, id)
@@ -62,9 +67,9 @@ def defaults_of(agent_ids: Sequence[str], rows: QuerySet[Conversation] | None = 
     return rows.annotate(default_of=default_of).filter(default_of__in=agent_ids).order_by()
 
 
-def default_conversation(principal: Principal, agent_id: str) -> Conversation:
+def default_conversation(principal: Principal, agent_id: str, loc: Sequence[str | int] | None = None) -> Conversation:
     """The agent's own thread. Raises NotFound for the agent."""
-    checked_id("agent", agent_id)
+    checked_id("agent", agent_id, loc)
     found = rows_of(_DEFAULT, [agent_id, principal.organization_id], place=Conversation)
     if found is None:
         raise NotFound("Agent", agent_id)
@@ -72,10 +77,18 @@ def default_conversation(principal: Principal, agent_id: str) -> Conversation:
     return place
 
 
-def conversation(principal: Principal, id: str, agent_id: str | None = None) -> Conversation:
-    """A conversation by id; `default` is the own thread of `agent_id`, and an agent's id means the same."""
+def conversation(
+    principal: Principal, id: str, agent_id: str | None = None, *, where: str = "path", where_agent: str = "query"
+) -> Conversation:
+    """A conversation by id; `default` is the own thread of `agent_id`, and an agent's id means the same.
+
+    `where` and `where_agent`: the parts of the request that the two ids stand in.
+    """
+    place = (where, "conversation_id")
     if id == "default" and agent_id:
-        return default_conversation(principal, agent_id)
+        return default_conversation(principal, agent_id, (where_agent, "agent_id"))
+    if id == "default":
+        raise invalid(place, "`default` is an agent's own thread: say with agent_id whose")
     if id.startswith("agent-"):
-        return default_conversation(principal, id)
-    return one(principal, Conversation, id, owned(principal, Conversation))
+        return default_conversation(principal, id, place)
+    return one(principal, Conversation, id, owned(principal, Conversation), place)

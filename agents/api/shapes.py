@@ -14,7 +14,7 @@ from agents.llm.registry import context_window
 from agents.loading import context_messages, place_in_context, response_format
 from agents.loop.directories import path_of
 from agents.models import Agent, AgentFile, Approval, Conversation, Message, Run, Step
-from agents.wire import parts
+from agents.wire import shown
 from memory.embeddings import NONE
 from memory.files import Missing
 from memory.models import Archive, Block, BlockVersion, File, Folder, Passage
@@ -357,7 +357,7 @@ def approval_shape(approval: Any) -> Shape:
 
 def request_shape(approval: Approval) -> Shape:
     """The message object that asks for the approval."""
-    return next(part for part in parts(approval.message) if part["message_type"] == "approval_request_message")
+    return next(part for part in shown([approval.message]) if part["message_type"] == "approval_request_message")
 
 
 def _secrets(agent: Agent) -> list[Shape]:
@@ -483,9 +483,15 @@ def run_shape(run: Run, is_default: bool) -> Shape:
         "callback_sent_at": moment(callback.sent_at) if callback else None,
         "callback_status_code": callback.status_code if callback else None,
         "callback_error": callback.error if callback else None,
-        "ttft_ns": None,
+        "ttft_ns": _to_first_token(run),
         "total_duration_ns": int((finished - run.created_at).total_seconds() * 1e9) if finished else None,
     }
+
+
+def _to_first_token(run: Run) -> int | None:
+    """Of a row of agents/api/runs.py: with_first_token. A run that was only just accepted has said nothing."""
+    begun: datetime | None = getattr(run, "spoke_in_step_of", None)
+    return _nanoseconds(begun - run.created_at) + run.spoke_after_ns if begun else None  # type: ignore[attr-defined]
 
 
 _STEP_STATUS = {

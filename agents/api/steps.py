@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from agents.api.message_lists import of_turn
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, flag
 from agents.api.scope import one, owned
@@ -13,7 +14,7 @@ from agents.api.serializers import Strings
 from agents.api.shapes import step_metrics_shape, step_shape
 from agents.api.views import ApiView, answer
 from agents.models import Message, Step
-from agents.wire import View, shown
+from agents.wire import View
 from memory.search import within
 
 
@@ -38,8 +39,7 @@ class StepMessages(ApiView):
 
     def get(self, request: Request, step_id: str) -> HttpResponse:
         step = one(self.principal(request), Step, step_id)
-        rows = page(Message.objects.filter(step=step), request.query_params, key=("seq",), limit=100, order="asc")
-        return answer(shown(rows, View.of(step.run.options)))
+        return answer(of_turn(Message.objects.filter(step=step), request.query_params, View.of(step.run.options)))
 
 
 class StepMetrics(ApiView):

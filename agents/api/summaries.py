@@ -28,9 +28,10 @@ async def summarize(request: HttpRequest, agent_id: str) -> HttpResponseBase:
 
 @only("POST")
 async def compact(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
-    return await _compacted(
-        request, lambda principal, body: conversation(principal, conversation_id, body.get("agent_id"))
-    )
+    def find(principal: Principal, body: dict[str, Any]) -> Conversation:
+        return conversation(principal, conversation_id, body.get("agent_id"), where_agent="body")
+
+    return await _compacted(request, find)
 
 
 async def _compacted(

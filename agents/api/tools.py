@@ -10,8 +10,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from accounts.keys import Principal
+from agents.api.cursors import leaving
 from agents.api.pages import page
-from agents.api.requests import choice, flag
+from agents.api.requests import check_known, choice, flag
 from agents.api.scope import one, owned
 from agents.api.serializers import Strings, Text
 from agents.api.shapes import tool_shape
@@ -23,6 +24,9 @@ from agents.hints import build_packages
 from agents.models import Agent, AgentTool
 from tools import catalog, registry
 from tools.models import Tool
+
+# Of the last three there are none here, but clients know them.
+TOOL_TYPES = (*Tool.Type.values, "letta_voice_sleeptime_core", "external_langchain", "external_composio")
 
 
 class Tools(ApiView):
@@ -74,7 +78,8 @@ class OneTool(ApiView):
             raise BadRequest(
                 f"{tool.name} is a function of this server. Detach it from the agents that should not use it."
             )
-        tool.delete()
+        with leaving(tool):
+            tool.delete()
         return answer(None)
 
 
@@ -99,6 +104,7 @@ class ToolSearch(ApiView):
         if given.get("tags"):
             rows = rows.filter(tags__overlap=given["tags"])
         if given.get("tool_types"):
+            check_known(given["tool_types"], TOOL_TYPES, ["body", "tool_types"])
             rows = rows.filter(tool_type__in=given["tool_types"])
         found = catalog.search(rows, given.get("query") or "")[: given["limit"]]
         return answer([_result(tool, place) for place, tool in enumerate(found, 1)])
@@ -169,9 +175,9 @@ def _filtered(rows: QuerySet[Tool], request: Request) -> QuerySet[Tool]:
         rows = rows.filter(name__in=names)
     if ids := _listed(request, "tool_ids"):
         rows = rows.filter(id__in=ids)
-    if types := _listed(request, "tool_types"):
+    if types := _types(request, "tool_types"):
         rows = rows.filter(tool_type__in=types)
-    if types := _listed(request, "exclude_tool_types"):
+    if types := _types(request, "exclude_tool_types"):
         rows = rows.exclude(tool_type__in=types)
     if tags := _listed(request, "tags"):
         rows = rows.filter(tags__overlap=tags)
@@ -185,6 +191,12 @@ def _filtered(rows: QuerySet[Tool], request: Request) -> QuerySet[Tool]:
 def _listed(request: Request, name: str) -> list[str]:
     """A parameter that is repeated, or has several values between commas."""
     return [part for value in request.query_params.getlist(name) for part in value.split(",") if part]
+
+
+def _types(request: Request, name: str) -> list[str]:
+    types = _listed(request, name)
+    check_known(types, TOOL_TYPES, ["query", name])
+    return types
 
 
 def _locked(principal: Principal, tool_id: str) -> Tool:

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.keys import Principal
+from agents.api.cursors import asking
 from agents.errors import invalid
 
 
@@ -16,6 +17,8 @@ class ApiView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if isinstance(request.user, Principal):
+            asking.set(request.user.organization_id)
         words = [("path", name, value) for name, value in kwargs.items()]
         words += [("query", name, value) for name, values in request.query_params.lists() for value in values]
         for place, name, value in words:

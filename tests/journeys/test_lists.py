@@ -1,5 +1,7 @@
 """Lists of messages and runs, page by page."""
 
+import uuid
+
 import pytest
 
 from tests.live import Server
@@ -59,6 +61,23 @@ def test_runs(server: Server, agent: str) -> None:
 def test_only_some_kinds(server: Server, agent: str) -> None:
     messages = server.client().agents.messages
     assert contents(messages.list(agent, order="asc", include_return_message_types=["user_message"])) == ALL[::2]
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_all_of_one_kind_are_reached(server: Server, agent: str, limit: int) -> None:
+    messages = server.client().agents.messages
+    asked = messages.list(agent, limit=limit, order="desc", include_return_message_types=["assistant_message"])
+    assert contents(asked) == ALL[1::2][::-1]
+
+
+def test_what_is_listed_can_be_deleted_on_the_way(server: Server) -> None:
+    client, tag = server.client(), uuid.uuid4().hex
+    made = {client.agents.create(model="demo/scripted", tags=[tag]).id for _ in range(5)}
+    gone = set()
+    for agent in client.agents.list(limit=2, tags=[tag]):
+        client.agents.delete(agent.id)
+        gone.add(agent.id)
+    assert gone == made
 
 
 def test_no_message_is_of_a_group(server: Server) -> None:

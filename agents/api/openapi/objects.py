@@ -3,6 +3,7 @@
 from agents.api.openapi.notation import Fields, Schema, object_of, one_of, ref, schema_of
 from agents.api.serializers import RULE_TYPES
 from agents.models import Agent
+from agents.wire import STOP_REASONS
 from tools.models import Tool
 
 _REGISTERED: Fields = {
@@ -889,12 +890,6 @@ EVENTS: dict[str, tuple[str, str, Fields]] = {
         {"step_id": "step-id", "run_id": "run-id", "seq_id?": "int?"},
     ),
 }
-
-STOP_REASONS = (
-    *("end_turn", "error", "llm_api_error", "invalid_llm_response", "invalid_tool_call", "max_steps"),
-    *("max_tokens_exceeded", "no_tool_call", "tool_rule", "cancelled", "insufficient_credits"),
-    *("requires_approval", "context_window_overflow_in_system_prompt"),
-)
 
 MCP_SERVERS = {"streamable_http": "McpNetworkServer", "sse": "McpNetworkServer", "stdio": "McpCommandServer"}
 OPEN = ("ModelSettings",)

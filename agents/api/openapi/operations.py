@@ -25,6 +25,7 @@ from agents.api.serializers import AgentFields, BlockFields, NewAgent
 from agents.api.steps import FeedbackFields
 from agents.api.tool_sources import ToolChange, ToolFields
 from agents.api.tools import ApprovalFields, SourceFields, ToolSearchFields
+from agents.wire import TYPES
 
 Body: TypeAlias = str | type[BaseSerializer] | BaseSerializer
 
@@ -91,6 +92,7 @@ _CURSORS: Fields = {
     "after?": "text - an id: what stands after it in the list",
     "order?": "'asc' | 'desc'",
 }
+_TYPES = "[" + " | ".join(f"'{name}'" for name in TYPES) + "] - leave out the other kinds"
 _PAGE: Fields = {**_CURSORS, "order_by?": "'created_at'"}
 _MESSAGE_PAGE: Fields = {
     **_PAGE,
@@ -98,7 +100,7 @@ _MESSAGE_PAGE: Fields = {
     "use_assistant_message?": "bool - show what an agent says through its tool as an assistant message",
     "assistant_message_tool_name?": "text",
     "assistant_message_tool_kwarg?": "text",
-    "include_return_message_types?": "[text] - leave out the other kinds",
+    "include_return_message_types?": _TYPES,
     "group_id?": "text - of a group of agents, of which there are none: nothing is found",
     "include_err?": "bool - messages that tell of an error are in the list in any case",
 }
@@ -121,7 +123,7 @@ _AGENTS: Fields = {
     "template_id?": "text",
     "base_template_id?": "text",
     "created_by_id?": "text",
-    "last_stop_reason?": "text",
+    "last_stop_reason?": "StopReasonType",
     "identity_id?": "identity-id",
     "identifier_keys?": "[text] - of identities",
 }
@@ -447,7 +449,7 @@ _OPERATIONS: dict[str, Operation] = {
             **_PAGE,
             **_OF_DEFAULT,
             "conversation_id?": "text",
-            "include_return_message_types?": "[text] - leave out the other kinds",
+            "include_return_message_types?": _TYPES,
         },
     ),
     "POST messages/search": Operation(
@@ -785,7 +787,7 @@ _OPERATIONS: dict[str, Operation] = {
             "agent_ids?": "[agent-id]",
             "conversation_id?": "text",
             "statuses?": "['created' | 'running' | 'completed' | 'failed' | 'cancelled']",
-            "stop_reason?": "text",
+            "stop_reason?": "StopReasonType",
             "background?": "bool",
             "active?": "bool - only those that have not ended",
         },

@@ -1,5 +1,7 @@
 """The list of runs and its filters; traces."""
 
+from datetime import timedelta
+
 import pytest
 
 from agents.models import Run
@@ -117,3 +119,15 @@ def test_the_trace_of_a_run_that_has_not_begun(acme, agents):
     run = acme.post(f"agents/{agents[0]}/messages/async", {"input": "hi"})["id"]
     [span] = acme.get(f"runs/{run}/trace")
     assert (span["span_id"], span["duration_ns"]) == (run, None)
+
+
+def test_the_time_to_the_first_token(acme, agents, runs):
+    run = Run.objects.get(id=runs["completed"])
+    for no, spoke in enumerate((None, 2_000, 5_000), 1):
+        given.Step.objects.create(
+            run=run, organization_id=run.organization_id, agent_id=run.agent_id, no=no, epoch=1, first_token_ns=spoke
+        )
+        given.Step.objects.filter(no=no).update(created_at=run.created_at + timedelta(seconds=no))
+    shown = {run["id"]: run["ttft_ns"] for run in acme.get("runs/")}
+    assert shown == dict.fromkeys(runs.values()) | {run.id: 2_000_002_000}
+    assert acme.get(f"runs/{run.id}")["ttft_ns"] == 2_000_002_000

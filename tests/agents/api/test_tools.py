@@ -324,7 +324,7 @@ class TestFind:
             ("name=forecast", {"forecast"}),
             ("names=forecast&names=roll_dice", {"forecast", "roll_dice"}),
             ("tool_types=custom&tool_types=external_mcp&names=forecast&names=send_message", {"forecast"}),
-            ("tool_types=external_mcp,none", set()),
+            ("tool_types=external_mcp,external_composio", set()),
             ("search=CAST", {"forecast"}),
             ("tags=sky", {"forecast"}),
             ("return_only_letta_tools=true&search=send_message&tool_types=letta_core", {"send_message"}),
