@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from agents import hints, runs
+from agents.default_model import default_model
 from agents.errors import LLMError
 from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, context_window, providers_from
 from agents.loop.ports import LLM, Abort
@@ -64,8 +65,14 @@ class Outfit:
             raise LLMError("configuration", str(error)) from None
 
     def make_ready(self) -> None:
-        """What the first turn would have to wait for."""
-        self._providers.make_ready()
+        """The SDK of the default model's provider: it takes a second to import, which the first turn need not wait
+        for. Those of the others come with the first turn that wants them."""
+        try:
+            self._providers.llm(default_model(self._providers.providers))
+        except Exception as error:  # the turn that wants it will tell its user
+            log.warning("The default model is not ready: %s", error)
+        finally:
+            connection.close()
 
     def context_window(self, handle: str) -> int:
         return context_window(handle)

@@ -111,11 +111,6 @@ class Providers:
                 self._adapters[key] = _adapter(provider)
             return self._adapters[key]
 
-    def make_ready(self) -> None:
-        """Make all adapters now: the SDKs take a second to import, which the first turn need not wait for."""
-        for provider in self.providers:
-            self.llm(f"{provider.name}/any")
-
     def models(self) -> dict[str, Listing]:
         """By provider, what each one says that it has. This asks them over the network."""
         return {provider.name: list_models(provider) for provider in self.providers}

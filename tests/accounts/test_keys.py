@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -78,6 +78,12 @@ def test_no_usable_key_is_in_the_database(acme):
     rows = list(everything())
     assert any(acme.id in row for row in rows)
     assert not any(secret in row or text in row for row in rows)
+
+
+def test_a_default_model_that_nobody_serves_is_said_at_the_start(settings):
+    settings.DEFAULT_MODEL = "nobody/knows"
+    with pytest.raises(CommandError, match=r"PERDURE_DEFAULT_MODEL is 'nobody/knows'\. No model provider 'nobody'"):
+        call_command("bootstrap")
 
 
 def test_what_the_first_start_makes_is_not_in_the_database_either(tmp_path, settings, monkeypatch):

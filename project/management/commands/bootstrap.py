@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from accounts.keys import issue_key
@@ -14,6 +14,7 @@ from accounts.models import Organization, User
 from agents.creation import create_agent
 from agents.default_model import DEMO_MODEL, default_model
 from agents.llm.provider import DEMO, Provider, providers_from
+from agents.llm.registry import Providers, UnknownProvider
 from agents.models import Agent, ModelListing
 from tools import catalog
 from workers.listing import refresh
@@ -53,6 +54,10 @@ class Command(BaseCommand):
     def _model(self) -> str:
         """Providers whose models nobody knows by heart are asked, once they are needed."""
         model = default_model(configured())
+        try:
+            Providers(tuple(configured())).resolve(model)
+        except UnknownProvider as error:
+            raise CommandError(f"PERDURE_DEFAULT_MODEL is {model!r}. {error}") from None
         if model == DEMO_MODEL and configured():
             refresh()
             model = default_model(configured())
