@@ -42,6 +42,7 @@ class Report:
     strikes: Counter[str] = field(default_factory=Counter)
     recoveries: list[float] = field(default_factory=list)  # seconds from a worker's end to the next claim
     completed: int = 0
+    failed: Counter[str] = field(default_factory=Counter)  # by the code of the error
     lost: int = 0
     doubled: int = 0
     calls: int = 0
@@ -59,6 +60,7 @@ class Report:
                 f"struck              {struck}",
                 f"offered             {len(self.runs)} runs ({self.refused} more were refused)",
                 f"completed           {self.completed}",
+                f"failed              {', '.join(f'{n} x {code}' for code, n in self.failed.items()) or 0}",
                 f"lost                {self.lost}",
                 f"doubled             {self.doubled} effects",
                 f"LLM calls repeated  {self.calls - self.recorded} of {self.calls}",
@@ -177,9 +179,11 @@ def recover(server: Server) -> None:
 def settle(server: Server, tools: Path, report: Report) -> None:
     """The accounts of the run, from the rows and from the effects themselves."""
     invariants.check(server.connection)
-    statuses = dict(server.sql("SELECT id, status FROM agents_run"))
-    report.completed = sum(statuses.get(run) == "completed" for run in report.runs)
-    report.lost = sum(run not in statuses for run in report.runs)
+    ends = {id: (status, code) for id, status, code in server.sql("SELECT id, status, error_code FROM agents_run")}
+    found = [ends[run] for run in report.runs if run in ends]
+    report.completed = sum(status == "completed" for status, _ in found)
+    report.failed = Counter(str(code) for status, code in found if status == "failed")
+    report.lost = len(report.runs) - len(found)
     rung = Counter((tools / "rung").read_text().split()) if (tools / "rung").exists() else Counter[str]()
     report.doubled = sum(count - 1 for count in rung.values())
     report.calls = server.llm.stats()["calls"]
