@@ -8,6 +8,8 @@ from cli.configuration import ROOT
 
 BIN = os.path.dirname(sys.executable)
 
+QUICK = "not faults and not thorough"
+
 CHECKS = {
     "Lint": ("ruff", "check", "."),
     "Format": ("ruff", "format", "--check", "."),
@@ -36,17 +38,20 @@ def step(name: str, command: tuple[str, ...]) -> int:
 def pytest_commands(faults: bool, arguments: list[str]) -> dict[str, tuple[str, ...]]:
     """By name. An -m of the caller's own wins, as the last one.
 
-    The whole suite is shared out to two processes, by file. What is asked for by name runs in one, and so do the slow
-    fault tests, which starve processes of time.
+    The whole suite is shared out to two processes, by file, with the thorough tests if the slow ones are wanted. What
+    is asked for by name runs in one, and so do the fault tests, which starve processes of time.
     """
     pytest = (sys.executable, "-m", "pytest")
     if any(not argument.startswith("-") for argument in arguments):
-        chosen = ("--faults",) if faults else ("-m", "not faults")
+        chosen = ("--faults",) if faults else ("-m", QUICK)
         return {"Tests": (*pytest, *chosen, *arguments)}
     shared = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-    tests = {"Tests": (*pytest, "-m", "not faults", *shared, *arguments)}
-    slow = {"Fault tests": (*pytest, "--faults", "-m", "faults", *arguments)}
-    return tests | slow if faults else tests
+    if not faults:
+        return {"Tests": (*pytest, "-m", QUICK, *shared, *arguments)}
+    return {
+        "Tests": (*pytest, "--faults", "-m", "not faults", *shared, *arguments),
+        "Fault tests": (*pytest, "--faults", "-m", "faults", *arguments),
+    }
 
 
 def soak(arguments: list[str]) -> int:

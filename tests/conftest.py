@@ -14,18 +14,21 @@ from tools.sandbox import Level, detect
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", action="store_true", help="also the slow tests that kill, pause and starve processes")
+    parser.addoption("--faults", action="store_true", help="also the slow tests")
 
 
-LONGEST = ("cli/test_up.py", "agents/test_lifecycle_stateful.py", "model/test_machine.py", "mcp/test_calls.py")
-"""Files that take a minute each. They come first, so that of two processes none is left with one of them at the end."""
+LONGEST = (
+    *("cli/test_up.py", "agents/test_lifecycle_stateful.py", "model/test_machine.py", "mcp/test_calls.py"),
+    *("api_document/test_fuzz.py", "journeys/test_planted_facts.py"),
+)
+"""Files that take a minute each, or many. They come first, so that of two processes none is left with one at the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
     if config.getoption("--faults") or config.getoption("-m"):
         return
-    slow = [item for item in items if item.get_closest_marker("faults")]
+    slow = [item for item in items if item.get_closest_marker("faults") or item.get_closest_marker("thorough")]
     if slow:
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]

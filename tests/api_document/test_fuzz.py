@@ -29,7 +29,7 @@ def test_every_answer_is_documented(world: World, name: str) -> None:
     fuzz(world, name, examples=5)
 
 
-@pytest.mark.faults
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_answer_is_documented_at_length(world: World, name: str) -> None:
     fuzz(world, name, examples=200)

@@ -25,7 +25,7 @@ RAW = (
     *(b"\x00", b'{"a": "\xff"}', b'{"a": "\xed\xa0\x80"}', b'"\\ud800"', b"[[", b"null", b"1", b"[]", b"NaN"),
     *(b'{"a":' * 5000, b"\xef\xbb\xbf{}", b'{"a": "\x00"}'),
 )
-depths = pytest.mark.parametrize("depth", ["some", pytest.param("all", marks=pytest.mark.faults)])
+depths = pytest.mark.parametrize("depth", ["some", pytest.param("all", marks=pytest.mark.thorough)])
 LONG = random.Random(0).randbytes(150_000).hex()  # not to be compressed, as Postgres does before it measures
 
 

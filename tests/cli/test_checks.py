@@ -20,14 +20,15 @@ def test_the_tests_come_last_and_give_the_exit_code(monkeypatch, capfd) -> None:
 
 
 def test_fault_tests_are_asked_for_and_run_alone() -> None:
-    assert list(checks.pytest_commands(False, [])) == ["Tests"]
-    quick, slow = checks.pytest_commands(True, ["-x"]).values()
-    assert ("not faults" in quick, "-n" in quick, "--faults" in quick) == (True, True, False)
-    assert ("not faults" in slow, "-n" in slow, "--faults" in slow) == (False, False, True)
-    assert quick[-1] == slow[-1] == "-x"
+    [quick] = checks.pytest_commands(False, []).values()
+    assert (checks.QUICK in quick, "-n" in quick, "--faults" in quick) == (True, True, False)
+    shared, alone = checks.pytest_commands(True, ["-x"]).values()
+    assert ("not faults" in shared, "-n" in shared, "--faults" in shared) == (True, True, True)
+    assert ("faults" in alone, "-n" in alone, "--faults" in alone) == (True, False, True)
+    assert shared[-1] == alone[-1] == "-x"
 
 
 def test_what_is_named_runs_in_one_process() -> None:
     for faults in (False, True):
         [command] = checks.pytest_commands(faults, ["-k", "x"]).values()
-        assert (command[-2:], "-n" in command, "not faults" in command) == (("-k", "x"), False, not faults)
+        assert (command[-2:], "-n" in command, checks.QUICK in command) == (("-k", "x"), False, not faults)

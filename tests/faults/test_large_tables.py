@@ -14,7 +14,7 @@ from memory.models import Block
 from tests.agents.api.conftest import Caller, caller
 from tests.agents.api.queries import Query, asked
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db]
+pytestmark = [pytest.mark.thorough, pytest.mark.django_db]
 
 LARGE = {model._meta.db_table for model in (Agent, Block, Conversation, Message, Run, Step)}
 MOST_ROWS = 3_000

@@ -129,7 +129,7 @@ LONG = (100, 2_000, 5)
 """Facts, messages, compactions."""
 SIZES = [
     pytest.param(SMALL, id="small"),
-    pytest.param(LONG, id="long", marks=[pytest.mark.faults, pytest.mark.timeout(1_200)]),
+    pytest.param(LONG, id="long", marks=[pytest.mark.thorough, pytest.mark.timeout(1_200)]),
 ]
 
 
