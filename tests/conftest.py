@@ -21,7 +21,7 @@ LONGEST = (
     *("cli/test_up.py", "agents/test_lifecycle_stateful.py", "model/test_machine.py", "mcp/test_calls.py"),
     *("api_document/test_fuzz.py", "journeys/test_planted_facts.py"),
 )
-"""Files that take a minute each, or many. They come first, so that of two processes none is left with one at the end."""
+"""Files that take a minute, or many. They come first, so that of two processes none is left with one at the end."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
