@@ -4,11 +4,12 @@ So may the other hint, that somebody wants to see which models there are: who as
 """
 
 import logging
-import time
 import uuid
 from collections.abc import Callable
 
 from celery import current_app
+
+from agents.pause import Pause
 
 ADVANCE = "workers.advance"
 LIST_MODELS = "workers.list_models"
@@ -20,11 +21,9 @@ BUILD_PACKAGES = "workers.build_packages"
 CALL_BACK = "workers.call_back"
 UPKEEP = "workers.upkeep"
 READ_FILES = "workers.read_files"
-PAUSE = 5.0
+PAUSE = Pause(5.0)
 
 log = logging.getLogger(__name__)
-
-_broken_until = 0.0
 
 on_failure: Callable[[str], None] | None = None
 """Set in a worker process: takes the conversation up there, when the broker cannot be reached."""
@@ -82,13 +81,12 @@ def call_back(run_id: str) -> None:
 
 
 def _sent(task: str, *arguments: str) -> bool:
-    global _broken_until
-    if time.monotonic() < _broken_until:
+    if PAUSE:
         return False
     try:
         _publish(task, arguments)
     except Exception as error:  # kombu passes on whatever its transport raises
-        _broken_until = time.monotonic() + PAUSE
+        PAUSE.begin()
         log.warning("The broker cannot be reached (%s); the sweep takes over", error)
         return False
     return True

@@ -17,6 +17,7 @@ from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, T
 from agents.loop.fragments import StringFields
 from agents.loop.style import THINKING_ARGUMENT
 from agents.models import Message, Run, Step
+from agents.pause import Pause
 from agents.turns import Turn
 from agents.wire import CALLS, Wire, envelope, is_speech, parts
 
@@ -42,12 +43,11 @@ class Wires:
             url, socket_timeout=1.5, socket_connect_timeout=1.0, retry_on_timeout=False, retry=None
         )
         self._retention = int(retention)
-        self._pause = pause
-        self._broken_until = 0.0
+        self._pause = Pause(pause)
 
     def send(self, run_id: str, entries: list[Wire], kept: bool = True) -> None:
         """Tell the listeners; what is kept goes to the run's stream too, for later readers. One round trip."""
-        if not entries or time.monotonic() < self._broken_until:
+        if not entries or self._pause:
             return
         body = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         name = channel(run_id)
@@ -61,8 +61,8 @@ class Wires:
             pipe.publish(name, body)
             pipe.execute()
         except redis.RedisError as error:
-            self._broken_until = time.monotonic() + self._pause
-            log.warning("Live events are off for %.0f s: %s", self._pause, error)
+            self._pause.begin()
+            log.warning("Live events are off for %.0f s: %s", self._pause.seconds, error)
 
     def tell_cancel(self, run_id: str) -> None:
         """Workers listen for this; the renewal of the lease tells them too, only later."""

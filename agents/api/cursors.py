@@ -3,7 +3,6 @@
 Kept in Redis, as well as it can be: without Redis a cursor is lost with its row.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,17 +15,17 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from agents.pause import Pause
+
 KEY = ("created_at", "id")
 """The only columns by which the remembered lists are ordered."""
 
 KEPT_SECONDS = 3600
 WAIT_SECONDS = 0.2
-PAUSE_SECONDS = 5.0
+PAUSE = Pause(5.0)
 
 asking: ContextVar[str] = ContextVar("asking")
 """The organization whose request is being answered."""
-
-_broken_until = 0.0
 
 
 @contextmanager
@@ -55,11 +54,10 @@ def _client() -> redis.Redis:
 
 def _ask(*command: Any) -> Any:
     """The answer, or None. Never raises, and waits for a Redis that hangs at most once in five seconds."""
-    global _broken_until
-    if time.monotonic() < _broken_until:
+    if PAUSE:
         return None
     try:
         return _client().execute_command(*command)
     except redis.RedisError:
-        _broken_until = time.monotonic() + PAUSE_SECONDS
+        PAUSE.begin()
         return None

@@ -74,8 +74,7 @@ def _agents(job: IdentityJob) -> bool:
             _count(job, deleted(model.objects.filter(id__in=ids)))
             return True
     _count(job, deleted(Agent.objects.filter(id=agent_id, organization_id=job.organization_id)))
-    job.position = job.position | {"agents": job.position["agents"][1:]}
-    return True
+    return _goes_on(job, "agents")
 
 
 def _archives(job: IdentityJob) -> bool:
@@ -90,8 +89,7 @@ def _archives(job: IdentityJob) -> bool:
             _count(job, deleted(Passage.objects.filter(id__in=ids)))
             return True
         _count(job, deleted(Archive.objects.filter(id=archive_id, organization_id=job.organization_id)))
-    job.position = job.position | {"archives": job.position["archives"][1:]}
-    return True
+    return _goes_on(job, "archives")
 
 
 def _folders(job: IdentityJob) -> bool:
@@ -108,7 +106,12 @@ def _folders(job: IdentityJob) -> bool:
             return True
         files.delete_folder(folder)
         _count(job, {"folder": 1})
-    job.position = job.position | {"folders": left[1:]}
+    return _goes_on(job, "folders")
+
+
+def _goes_on(job: IdentityJob, kind: str) -> bool:
+    """The first of this kind is done."""
+    job.position = job.position | {kind: job.position[kind][1:]}
     return True
 
 

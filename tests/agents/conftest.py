@@ -8,5 +8,5 @@ from agents import hints
 @pytest.fixture(autouse=True)
 def _a_broker_that_answers():
     """No test inherits another's broken broker, or its worker."""
-    hints._broken_until = 0.0
+    hints.PAUSE.end()
     hints.on_failure = None

@@ -55,7 +55,7 @@ def test_a_hint_is_a_task_as_celery_has_it(monkeypatch):
     app = Celery("own", broker=settings.REDIS_URL, set_as_current=False)
     app.conf.update(broker_transport=settings.CELERY_BROKER_TRANSPORT, task_default_queue="hints of a test")
     monkeypatch.setattr(hints, "current_app", app)
-    monkeypatch.setattr(hints, "_broken_until", 0.0)
+    hints.PAUSE.end()
     hints.hint("conv-1")
     with app.connection_for_read() as connection:
         message = connection.SimpleQueue("hints of a test").get(timeout=5)

@@ -2,11 +2,13 @@
 
 import pytest
 
+from agents.api import vectors
 from agents.api.tags import tag_page
 from agents.models import Message
 from tests.agents import given
 from tests.agents.api.test_pages import texts_of, walked
 from tests.agents.loop.doubles import calls, says
+from tools import asking
 
 
 def ask(caller, agent, text, *answers):
@@ -97,7 +99,10 @@ def test_a_search_by_vectors_needs_an_agent_with_an_embedding(acme, agents):
     assert len(hits(acme, query="heron", search_mode="fts")) == len(hits(acme, query="heron", search_mode="hybrid"))
 
 
-def test_a_search_by_vectors_alone_says_when_the_query_has_none(acme, agents, settings):
+def test_a_search_by_vectors_alone_says_when_the_query_has_none(acme, agents, settings, monkeypatch):
+    # No worker is there to answer; a server waits longer for one.
+    monkeypatch.setattr(asking, "TAKEN_WITHIN_SECONDS", 1)
+    monkeypatch.setattr(vectors, "EMBED_SECONDS", 0.1)
     settings.DEFAULT_EMBEDDING = "fake/a"
     given.Agent.objects.filter(id=agents[0]).update(embedding="fake/a")
     body = {"query": "heron", "agent_id": agents[0], "search_mode": "vector"}
