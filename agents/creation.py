@@ -157,10 +157,12 @@ def create_block(organization_id: str, actor_id: str | None = None, **fields: An
     """Raises BadRequest for a value that is longer than the block's limit."""
     check_limit(fields.get("value", ""), fields.get("limit", DEFAULT_LIMIT))
     fields["description"] = fields.get("description") or DESCRIPTIONS.get(fields.get("label", ""))
-    fields.setdefault("author_id", actor_id)
-    return Block.objects.create(
-        organization_id=organization_id, created_by_id=actor_id, last_updated_by_id=actor_id, **fields
+    block = Block(
+        organization_id=organization_id, created_by_id=actor_id, last_updated_by_id=actor_id, author_id=actor_id
     )
+    block.give(fields)
+    block.save(force_insert=True)
+    return block
 
 
 def check_limit(value: str, limit: int) -> None:

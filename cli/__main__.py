@@ -165,7 +165,7 @@ def deny(id: APPROVAL, reason: REASON = None) -> None:
     answered(id, approve=False, reason=reason)
 
 
-blocks = typer.Typer(no_args_is_help=True, help="Blocks of core memory, and what they were: list, history, undo.")
+blocks = typer.Typer(no_args_is_help=True, help="Blocks of core memory: list, history, undo, import.")
 app.add_typer(blocks, name="blocks")
 
 BLOCK = Annotated[str, typer.Argument(metavar="BLOCK_ID", help="As the list shows it.")]
@@ -194,6 +194,17 @@ def undo(block_id: BLOCK, version: VERSION = None) -> None:
     from cli.blocks import undo
 
     undo(block_id, version)
+
+
+@blocks.command("import")
+def import_blocks(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON: blocks as the API lists them, or one a line.")],
+    agent: Annotated[str | None, typer.Option(help="Name or id; its blocks of the same labels are changed.")] = None,
+) -> None:
+    """Make or change blocks from a file, all or none."""
+    from cli.blocks import imported
+
+    imported(file, agent)
 
 
 identities = typer.Typer(no_args_is_help=True, help="Identities, and all that belongs to them: list, export, erase.")

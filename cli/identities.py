@@ -1,13 +1,13 @@
 """`./perdure identities`: export or erase all that belongs to one identity."""
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 from accounts.words import counted
 from cli.configuration import Refused
+from cli.files import refuse_unwritable
 from cli.screen import printable
 from cli.server import Server, named, server
 
@@ -32,18 +32,6 @@ def exported(wanted: str, file: Path) -> None:
             piece = there.get(f"/v1/identities/{job['identity_id']}/jobs/{job['id']}/archive", piece=str(number))
             written.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in piece["rows"])
     print(f"{file}: {counted(job['report'])}")
-
-
-def refuse_unwritable(file: Path) -> None:
-    """Found out before the job is started, which may take long."""
-    if file.is_dir():
-        raise Refused(f"{file} is a folder; give the name of a new file in it.")
-    if file.exists() or file.is_symlink():
-        raise Refused(f"{file} is there already; give the name of a new file.")
-    if not file.parent.is_dir():
-        raise Refused(f"There is no folder {file.parent}; make it first.")
-    if not os.access(file.parent, os.W_OK | os.X_OK):
-        raise Refused(f"Nothing may be written to {file.parent}; give the name of a file in another folder.")
 
 
 def erased(wanted: str, sure: bool) -> None:

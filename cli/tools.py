@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.configuration import Refused
+from cli.files import text_of
 from cli.screen import printable
 from cli.server import Server, find_agent, named, server
 
@@ -19,7 +20,7 @@ def listed() -> None:
 
 
 def created(path: Path) -> None:
-    tool = server().post("/v1/tools/", {"source_code": _source(path)})
+    tool = server().post("/v1/tools/", {"source_code": text_of(path)})
     print(f"{tool['name']} is {tool['id']}.\nGive it to an agent: ./perdure tools attach AGENT {tool['name']}")
 
 
@@ -48,12 +49,12 @@ def find_tool(there: Server, wanted: str) -> str:
 
 
 def schema(path: Path) -> None:
-    print(json.dumps(server().post("/v1/tools/generate-schema", {"code": _source(path)}), indent=2, ensure_ascii=False))
+    print(json.dumps(server().post("/v1/tools/generate-schema", {"code": text_of(path)}), indent=2, ensure_ascii=False))
 
 
 def tried(path: Path, arguments: str) -> None:
     """Runs the function in the jail, without saving it."""
-    body = {"source_code": _source(path), "args": _arguments(arguments)}
+    body = {"source_code": text_of(path), "args": _arguments(arguments)}
     done = server().post("/v1/tools/run", body)
     for line in done["stdout"]:
         print(printable(line))
@@ -67,13 +68,6 @@ def tried(path: Path, arguments: str) -> None:
 def _failure(stderr: list[str], text: str) -> str:
     """What went wrong, once: some of it is in both."""
     return "\n".join([line for line in stderr if line.strip() != text.strip()] + [text])
-
-
-def _source(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{path} cannot be read: {error}.") from None
 
 
 def _arguments(text: str) -> dict[str, Any]:

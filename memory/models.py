@@ -1,5 +1,6 @@
 """Core memory blocks, and the archives and passages of archival memory."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -49,6 +50,17 @@ class Block(models.Model):
     def __str__(self) -> str:
         return self.label
 
+    def give(self, columns: Mapping[str, Any]) -> bool:
+        """Set these columns, and tell whether that is news. Labels of origin are added; a null takes one away."""
+        news = dict(columns)
+        if "labels_of_origin" in news:
+            labels = self.labels_of_origin | news["labels_of_origin"]
+            news["labels_of_origin"] = {name: label for name, label in labels.items() if label not in (None, False)}
+        news = {name: value for name, value in news.items() if getattr(self, name) != value}
+        for name, value in news.items():
+            setattr(self, name, value)
+        return bool(news)
+
 
 def _noted(to: type[models.Model]) -> models.ForeignKey:
     """A reference whose rows the database itself makes and deletes (migrations 0003 and 0010)."""
@@ -56,7 +68,7 @@ def _noted(to: type[models.Model]) -> models.ForeignKey:
 
 
 class BlockVersion(models.Model):
-    """A value that a block was given. `author_id`: the step or the user; none if the key was nobody's."""
+    """A value that a block was given. `author_id`: the step, the user or the import; none if nobody known."""
 
     id = IdField("block_version")
     organization = _noted(Organization)
@@ -74,7 +86,7 @@ class BlockVersion(models.Model):
 
     @property
     def author_kind(self) -> str | None:
-        """`step` or `user`."""
+        """`step`, `user` or `import`."""
         return self.author_id.split("-")[0] if self.author_id else None
 
 

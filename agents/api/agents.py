@@ -21,7 +21,7 @@ from agents.api.inputs import messages_of
 from agents.api.pages import page
 from agents.api.requests import choice, flag, refuse
 from agents.api.scope import defaults_of, one, owned
-from agents.api.serializers import AgentFields, NewAgent, ResetFields
+from agents.api.serializers import AgentFields, NewAgent, ResetFields, block_columns
 from agents.api.shapes import EPOCH, Relations, Shape, agent_shape, block_shape, context_ids, tool_shape
 from agents.api.views import ApiView, answer
 from agents.approvals import forget
@@ -88,7 +88,7 @@ class Agents(ApiView):
             agent = create_agent(
                 principal.organization_id,
                 actor_id=principal.user_id,
-                blocks=fields.block_columns(),
+                blocks=[block_columns(block) for block in given.get("memory_blocks") or ()],
                 block_ids=given.get("block_ids") or (),
                 tool_names=given.get("tools") or (),
                 tool_ids=given.get("tool_ids") or (),

@@ -15,11 +15,12 @@ from agents.api.identities import of_identities
 from agents.api.pages import page
 from agents.api.requests import flag, integer, json_body
 from agents.api.scope import one, owned
-from agents.api.serializers import BlockFields
+from agents.api.serializers import BlockFields, BlockImportFields, block_columns
 from agents.api.shapes import block_shape, version_shape
 from agents.api.views import ApiView, answer
 from agents.creation import check_labels, check_limit, create_block, lock_agents
-from agents.models import AgentBlock, BlockIdentity
+from agents.importing import import_blocks
+from agents.models import Agent, AgentBlock, BlockIdentity
 from memory.models import Block
 from memory.versions import difference, undo, versions_of
 
@@ -99,14 +100,33 @@ def change_block(principal: Principal, block_id: str, body: Any) -> Block:
     value = columns.get("value", block.value)
     if "value" in columns or "limit" in columns:
         check_limit(value, columns.get("limit", block.limit))
-    for name, given in columns.items():
-        setattr(block, name, given)
+    block.give(columns)
     block.author_id = block.last_updated_by_id = principal.user_id
     holders = list(block.agents.values_list("id", flat=True)) if "label" in columns else []
     lock_agents(holders)
     block.save()
     check_labels(holders)
     return block
+
+
+class Import(ApiView):
+    def post(self, request: Request) -> HttpResponse:
+        principal = self.principal(request)
+        fields = BlockImportFields(data=request.data)
+        fields.is_valid(raise_exception=True)
+        given = fields.validated_data
+        agent_id = given.get("agent_id")
+        agent = one(principal, Agent, agent_id, loc=("body", "agent_id")) if agent_id is not None else None
+        blocks = [block_columns(block) for block in given["blocks"]]
+        result = import_blocks(principal.organization_id, principal.user_id, blocks, agent)
+        return answer(
+            {
+                "id": result.id,
+                "created": [block_shape(block) for block in result.created],
+                "changed": [block_shape(block) for block in result.changed],
+                "unchanged": [block_shape(block) for block in result.unchanged],
+            }
+        )
 
 
 class Versions(ApiView):
@@ -136,4 +156,4 @@ def _bounded(query: Any) -> dict[str, str]:
 def _columns(body: Any, partial: bool = False) -> dict[str, Any]:
     fields = BlockFields(data=body, partial=partial)
     fields.is_valid(raise_exception=True)
-    return fields.columns()
+    return block_columns(fields.validated_data)

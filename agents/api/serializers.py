@@ -143,13 +143,30 @@ class BlockFields(serializers.Serializer):
     entity_id = Text(allow_null=True, required=False)
     preserve_on_migration = serializers.BooleanField(allow_null=True, required=False)
 
-    def columns(self) -> dict[str, Any]:
-        """The validated fields as columns of Block."""
-        columns = _with_origin(self.validated_data, BLOCK_ORIGIN)
-        for name, empty in (("tags", []), ("metadata", {})):
-            if name in columns and columns[name] is None:
-                columns[name] = empty
-        return columns
+
+class ImportedBlock(BlockFields):
+    """A block of a file. What the server gives, such as times, is read over; what is not said stays as it is."""
+
+    id = Text(required=False, allow_null=True)
+    limit = serializers.IntegerField(min_value=1, max_value=2_000_000_000, required=False)
+    read_only = serializers.BooleanField(required=False)
+
+
+class BlockImportFields(serializers.Serializer):
+    blocks = ImportedBlock(many=True, allow_empty=False)
+    agent_id = Text(required=False, allow_null=True)
+
+
+def block_columns(fields: dict[str, Any]) -> dict[str, Any]:
+    """The validated fields of a block as columns of Block."""
+    columns = {name: value for name, value in fields.items() if name not in BLOCK_ORIGIN}
+    origin = {name: fields[name] for name in BLOCK_ORIGIN if name in fields}
+    if origin:
+        columns["labels_of_origin"] = origin
+    for name, empty in (("tags", []), ("metadata", {})):
+        if name in columns and columns[name] is None:
+            columns[name] = empty
+    return columns
 
 
 class AgentFields(serializers.Serializer):
@@ -207,7 +224,9 @@ class AgentFields(serializers.Serializer):
         """The validated fields as columns of Agent, of this one if it is there; what is null stays as it is."""
         given = {name: value for name, value in self.validated_data.items() if value is not None}
         columns = {name: given[name] for name in _AGENT_COLUMNS if name in given}
-        columns |= _with_origin({name: given[name] for name in AGENT_ORIGIN if name in given}, AGENT_ORIGIN)
+        origin = {name: given[name] for name in AGENT_ORIGIN if name in given}
+        if origin:
+            columns["labels_of_origin"] = (agent.labels_of_origin if agent else {}) | origin
         if "embedding" not in columns and (handle := (given.get("embedding_config") or {}).get("handle")):
             columns["embedding"] = handle
         return columns | model_columns(given, agent)
@@ -233,14 +252,6 @@ class NewAgent(AgentFields):
             raise serializers.ValidationError("Each block of an agent has a label of its own")
         return blocks
 
-    def block_columns(self) -> list[dict[str, Any]]:
-        made = []
-        for index in range(len(self.validated_data.get("memory_blocks") or ())):
-            one = BlockFields(data=self.initial_data["memory_blocks"][index])
-            one.is_valid(raise_exception=True)
-            made.append(one.columns())
-        return made
-
 
 _AGENT_COLUMNS = (
     "name",
@@ -259,13 +270,6 @@ _AGENT_COLUMNS = (
     "max_files_open",
     "per_file_view_window_char_limit",
 )
-
-
-def _with_origin(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Ids of templates and projects mean nothing to the server: they are kept together, for the client."""
-    origin = {name: fields[name] for name in names if name in fields}
-    rest = {name: value for name, value in fields.items() if name not in names}
-    return rest | ({"labels_of_origin": origin} if origin else {})
 
 
 class ResetFields(serializers.Serializer):

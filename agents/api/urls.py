@@ -116,6 +116,7 @@ urlpatterns = [
     at(rf"folders/{FOLDER}/upload", folders.FileUpload),
     at(rf"folders/{FOLDER}/{FILE}", folders.DeleteFile),
     at("blocks", blocks.Blocks),
+    at("blocks/import", blocks.Import),
     at(rf"blocks/{BLOCK}", blocks.OneBlock),
     at(rf"blocks/{BLOCK}/agents", agents.BlockAgents),
     at(rf"blocks/{BLOCK}/versions", blocks.Versions),

@@ -43,6 +43,7 @@ BODIES: dict[str, Any] = {
     "archives.passages.create_many": {"passages": [{"text": "x"}]},
     "archives.update": {"name": "c"},
     "blocks.create": {"label": "new", "value": "x", "description": "y", "tags": ["t"]},
+    "blocks.import_many": {"blocks": [{"label": "imported", "value": "x", "description": "y", "tags": ["t"]}]},
     "blocks.update": {"value": "y", "description": "z"},
     "blocks.undo": {"version": 1},
     "conversations.create": {"summary": "s", "description": "d"},

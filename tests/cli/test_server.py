@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cli.configuration import ROOT, Refused, configuration, ensure_secret_key, home, write_private
-from cli.identities import find, refuse_unwritable
+from cli.files import json_of, refuse_unwritable, text_of
+from cli.identities import find
 from cli.send import answer_of, refuse_unfinished
 from cli.server import Pending, Server, find_agent, refused, server, told
 from cli.tools import _failure
@@ -185,6 +186,22 @@ def test_an_export_goes_to_a_new_file_in_a_folder_that_is_there(tmp_path: Path) 
         assert (result.returncode, why in result.stderr, result.stderr.count("\n")) == (1, True, 1), result.stderr
     refuse_unwritable(tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_file_that_is_read_may_be_json_or_json_lines(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text('{"a": [1,\n2]}\n')
+    assert json_of(file) == {"a": [1, 2]}
+    file.write_text('{"a": 1}\n\n{"a": 2}\n')
+    assert json_of(file) == [{"a": 1}, {"a": 2}]
+    file.write_text('{"a": 1}\n{"a": ')
+    with pytest.raises(Refused, match="is no JSON: Extra data"):
+        json_of(file)
+    file.write_bytes(b"\xff")
+    with pytest.raises(Refused, match="no text in UTF-8"):
+        text_of(file)
+    with pytest.raises(Refused, match="No such file"):
+        text_of(tmp_path / "none")
 
 
 def test_a_server_that_does_not_answer_is_named(url: str) -> None:

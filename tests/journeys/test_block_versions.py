@@ -1,9 +1,10 @@
-"""What memory was, and the way back: by the client, by plain HTTP and by the command line."""
+"""What memory was, and the way back: by the client, by plain HTTP and by the command line; blocks from a file."""
 
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import requests
 
@@ -43,3 +44,26 @@ def test_what_an_agent_wrote_is_found_and_undone(server: Server) -> None:
     assert client.blocks.retrieve(block.id).value == "Ann"
     refused = perdure(server, "undo", block.id, "--version", "9")
     assert (refused.returncode, "has no version 9" in refused.stderr) == (1, True)
+
+
+def test_blocks_that_the_client_listed_are_imported_from_a_file(server: Server, tmp_path: Path) -> None:
+    client = server.client()
+    agent = server.agent(memory_blocks=[{"label": "human", "value": "Ann"}])
+    other = server.agent(memory_blocks=[{"label": "human", "value": "?"}])
+    listed = [block.model_dump(mode="json") for block in client.agents.blocks.list(agent)]
+    file = tmp_path / "blocks.json"
+    file.write_text(json.dumps([*listed, {"label": "plans", "value": "Rest."}]))
+
+    said = perdure(server, "import", str(file), "--agent", other)
+    words = [line.split()[1:] for line in said.stdout.splitlines()]
+    assert words == [["plans", "created"], ["human", "changed"]], said.stderr
+    blocks = {block.label: block for block in client.agents.blocks.list(other)}
+    assert {label: block.value for label, block in blocks.items()} == {"human": "Ann", "plans": "Rest."}
+    assert "  import-" in perdure(server, "history", blocks["human"].id).stdout
+    assert client.agents.blocks.retrieve("human", agent_id=agent).id == listed[0]["id"]
+
+    file.write_text("\n".join(json.dumps({"label": label, "value": "four", "limit": 3}) for label in ("new", "human")))
+    refused = perdure(server, "import", str(file), "--agent", other)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "Block 1, 'new'" in refused.stderr
+    assert len(client.agents.blocks.list(other).items) == 2

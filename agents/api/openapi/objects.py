@@ -185,6 +185,10 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "preserve_on_migration": "bool?",
         },
     ),
+    "BlockImport": (
+        "What became of the blocks of a file.",
+        {"id": "text - the author of the versions", "created": "[Block]", "changed": "[Block]", "unchanged": "[Block]"},
+    ),
     "BlockVersion": (
         "A value that a block was given. Nothing of it changes afterwards.",
         {
@@ -193,8 +197,8 @@ OBJECTS: dict[str, tuple[str, Fields]] = {
             "number": "int - grows by one with each change of the value",
             "value": "text",
             "diff": "text? - to the version before, in unified form; null where there is too much to compare",
-            "author_kind": "'step' | 'user' | null - who gave it; null if the key was nobody's",
-            "author_id": "text? - of the step or the user",
+            "author_kind": "'step' | 'user' | 'import' | null - who gave it; null if the key was nobody's",
+            "author_id": "text? - of the step, the user or the import",
             "created_at": "time",
         },
     ),

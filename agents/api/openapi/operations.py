@@ -21,7 +21,7 @@ from agents.api.openapi.notation import Fields
 from agents.api.passages import PassageSearchFields
 from agents.api.recall import MessageSearchFields
 from agents.api.retention import RetentionFields
-from agents.api.serializers import AgentFields, BlockFields, NewAgent
+from agents.api.serializers import AgentFields, BlockFields, BlockImportFields, NewAgent
 from agents.api.steps import FeedbackFields
 from agents.api.tool_sources import ToolChange, ToolFields
 from agents.api.tools import ApprovalFields, SourceFields, ToolSearchFields
@@ -490,6 +490,16 @@ _OPERATIONS: dict[str, Operation] = {
         "blocks.update", "Change a block", "Block", body=BlockFields, errors=(400, 409)
     ),
     "DELETE blocks/{block_id}": Operation("blocks.delete", "Delete a block", "Done"),
+    "POST blocks/import": Operation(
+        "blocks.import_many",
+        "Import blocks from a file, all or none",
+        "BlockImport",
+        body=BlockImportFields,
+        errors=(400, 404, 409),
+        description="As lists of blocks show them, or written by hand. With `agent_id`, each changes the agent's block "
+        "of its label, or is made and attached; without, each changes the block of its `id`, or is made. Fields that "
+        "are not there stay as they are. The versions that it writes have the import as their author.",
+    ),
     "GET blocks/{block_id}/versions": Operation(
         "blocks.versions.list",
         "List what a block's value was, newest first",

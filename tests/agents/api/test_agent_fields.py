@@ -37,3 +37,9 @@ def test_a_passage_has_a_tag_once(acme):
 def test_a_rule_may_come_before_its_tool(acme):
     rule = {"type": "run_first", "tool_name": "comes_later"}
     assert acme.agent(tool_rules=[rule])["tool_rules"] == [rule]
+
+
+def test_a_label_of_origin_is_changed_alone(acme):
+    agent = acme.agent(project_id="p", template_id="t")
+    changed = acme.patch(f"agents/{agent['id']}", {"template_id": "u"})
+    assert (changed["project_id"], changed["template_id"]) == ("p", "u")

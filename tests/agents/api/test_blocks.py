@@ -99,3 +99,10 @@ def test_a_block_by_its_label(acme):
     acme.patch(path, {"value": "y"})
     assert acme.get(path)["value"] == "y"
     assert acme.refused(404, "GET", path + "x") == "Block with ID notes/todayx not found"
+
+
+def test_a_label_of_origin_is_changed_alone_and_taken_away_by_null(acme):
+    block = acme.post("blocks/", {"label": "a", "value": "x", "project_id": "p", "template_name": "t"})
+    changed = acme.patch(f"blocks/{block['id']}", {"template_name": "u"})
+    assert (changed["project_id"], changed["template_name"]) == ("p", "u")
+    assert acme.patch(f"blocks/{block['id']}", {"project_id": None})["project_id"] is None
