@@ -22,7 +22,10 @@ from agents.api.pages import page
 from agents.api.requests import choice, flag, refuse
 from agents.api.scope import defaults_of, one, owned
 from agents.api.serializers import AgentFields, NewAgent, ResetFields, block_columns
-from agents.api.shapes import EPOCH, Relations, Shape, agent_shape, block_shape, context_ids, tool_shape
+from agents.api.shapes.agents import Relations, agent_shape, context_ids
+from agents.api.shapes.memory import block_shape
+from agents.api.shapes.tools import tool_shape
+from agents.api.shapes.values import EPOCH, Shape
 from agents.api.views import ApiView, answer
 from agents.approvals import forget
 from agents.creation import attach_blocks, attach_tools, begin_anew, create_agent, found

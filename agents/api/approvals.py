@@ -11,7 +11,8 @@ from agents.api.answers import verdict_of
 from agents.api.pages import page
 from agents.api.requests import checked_id, flag, json_body
 from agents.api.scope import conversation, one, owned
-from agents.api.shapes import approval_shape, run_shape
+from agents.api.shapes.approvals import approval_shape
+from agents.api.shapes.runs import run_shape
 from agents.api.views import ApiView, answer
 from agents.models import Approval
 from agents.runs import Offer, accept

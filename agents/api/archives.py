@@ -14,7 +14,7 @@ from agents.api.pages import page
 from agents.api.requests import checked_id, choice, json_body
 from agents.api.scope import one, owned
 from agents.api.serializers import Object, Tags, Text
-from agents.api.shapes import archive_shape, passage_shape
+from agents.api.shapes.memory import archive_shape, passage_shape
 from agents.api.vectors import Vectors, Wanted
 from agents.api.views import ApiView, answer
 from agents.embedding import default_columns

@@ -16,7 +16,7 @@ from agents.api.pages import page
 from agents.api.requests import flag, integer, json_body
 from agents.api.scope import one, owned
 from agents.api.serializers import BlockFields, BlockImportFields, block_columns
-from agents.api.shapes import block_shape, version_shape
+from agents.api.shapes.memory import block_shape, version_shape
 from agents.api.views import ApiView, answer
 from agents.creation import check_labels, check_limit, create_block, lock_agents
 from agents.importing import import_blocks

@@ -9,7 +9,8 @@ from rest_framework.request import Request
 from accounts.keys import Principal
 from agents.api.requests import flag
 from agents.api.scope import conversation, default_conversation, one, owned
-from agents.api.shapes import Shape, block_shape, memory_shape, moment
+from agents.api.shapes.memory import block_shape, memory_shape
+from agents.api.shapes.values import Shape, moment
 from agents.api.views import ApiView, answer
 from agents.loading import agent_with_belongings, compiled_prompt, context_messages, prompt_fingerprint
 from agents.models import Agent, Conversation, Message

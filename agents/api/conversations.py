@@ -18,7 +18,8 @@ from agents.api.pages import page
 from agents.api.requests import checked_id, choice, flag
 from agents.api.scope import conversation, one, owned
 from agents.api.serializers import Object, Text
-from agents.api.shapes import EPOCH, Shape, context_ids, conversation_shape
+from agents.api.shapes.agents import context_ids, conversation_shape
+from agents.api.shapes.values import EPOCH, Shape
 from agents.api.views import ApiView, answer
 from agents.creation import create_conversation
 from agents.errors import BadRequest, Conflict, invalid

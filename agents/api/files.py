@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from agents.api.pages import MAX_LIMIT, page
 from agents.api.requests import flag, integer
 from agents.api.scope import one, owned
-from agents.api.shapes import agent_file_shape
+from agents.api.shapes.files import agent_file_shape
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict
 from agents.files import Files, Wanted

@@ -21,7 +21,8 @@ from agents.api.pages import page
 from agents.api.requests import choice, flag
 from agents.api.scope import one, owned
 from agents.api.serializers import Object, Text
-from agents.api.shapes import Shape, file_shape, folder_shape
+from agents.api.shapes.files import file_shape, folder_shape
+from agents.api.shapes.values import Shape
 from agents.api.views import ApiView, answer
 from agents.embedding import default_columns
 from agents.errors import TooLarge, Unsupported, invalid

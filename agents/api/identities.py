@@ -15,7 +15,9 @@ from agents.api.pages import page
 from agents.api.requests import checked_id, choice
 from agents.api.scope import one, owned
 from agents.api.serializers import Strings, Text
-from agents.api.shapes import Shape, block_shape, identity_shape
+from agents.api.shapes.agents import identity_shape
+from agents.api.shapes.memory import block_shape
+from agents.api.shapes.values import Shape
 from agents.api.views import ApiView, answer
 from agents.creation import found
 from agents.errors import Conflict

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from agents.api.pages import page
 from agents.api.requests import checked_id, integer
 from agents.api.scope import one, owned
-from agents.api.shapes import Shape, moment
+from agents.api.shapes.values import Shape, moment
 from agents.api.views import ApiView, answer
 from agents.errors import NotFound
 from agents.hints import want_upkeep

@@ -6,7 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from agents.api.serializers import Object, Strings, Text
-from agents.api.shapes import Shape, moment
+from agents.api.shapes.values import Shape, moment
 from agents.errors import BadRequest, invalid
 from tools.guard import check_url, origin
 from tools.mcp.secrets import HIDDEN, OnlyTheEnd, sealed, shown

@@ -15,7 +15,7 @@ from agents.api.async_views import AsyncView, in_its_thread, only
 from agents.api.mcp_configs import McpServerChange, McpServerFields, columns_of, mcp_server_shape
 from agents.api.requests import json_body
 from agents.api.scope import one, owned
-from agents.api.shapes import tool_shape
+from agents.api.shapes.tools import tool_shape
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict, NotFound, invalid
 from agents.following import in_thread

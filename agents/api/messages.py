@@ -19,7 +19,7 @@ from agents.api.inputs import offer_of
 from agents.api.message_lists import newest, types_asked
 from agents.api.requests import flag, json_body
 from agents.api.scope import conversation, default_conversation, one, owned
-from agents.api.shapes import run_shape
+from agents.api.shapes.runs import run_shape
 from agents.api.sse import event_stream
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict, InvalidRequest, invalid

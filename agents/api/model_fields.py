@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from agents.api.shapes import llm_config_shape
+from agents.api.shapes.models import llm_config_shape
 from agents.llm.registry import context_window
 from agents.loading import DEFAULT_THINKING
 from agents.models import Agent

@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from accounts.authentication import principal_of
 from agents.api.agents import providers
 from agents.api.async_views import only
-from agents.api.shapes import Shape, embedding_config_shape, endpoint_type, llm_config_shape
+from agents.api.shapes.models import embedding_config_shape, endpoint_type, llm_config_shape
+from agents.api.shapes.values import Shape
 from agents.errors import invalid
 from agents.following import in_thread
 from agents.hints import want_models

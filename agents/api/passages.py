@@ -17,7 +17,8 @@ from agents.api.pages import page
 from agents.api.requests import choice, integer, json_body
 from agents.api.scope import one, owned
 from agents.api.serializers import Strings, Text
-from agents.api.shapes import Shape, passage_shape
+from agents.api.shapes.memory import passage_shape
+from agents.api.shapes.values import Shape
 from agents.api.vectors import Vectors, Wanted
 from agents.api.views import ApiView, answer
 from agents.errors import invalid

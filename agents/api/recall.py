@@ -14,7 +14,7 @@ from agents.api.message_lists import newest, types_asked
 from agents.api.requests import json_body
 from agents.api.scope import conversation, one, owned
 from agents.api.serializers import Text
-from agents.api.shapes import Shape, moment
+from agents.api.shapes.values import Shape, moment
 from agents.api.vectors import Vectors, Wanted
 from agents.api.views import ApiView, answer
 from agents.errors import BadRequest, Unserved

@@ -9,7 +9,7 @@ from accounts.keys import Principal
 from accounts.models import Purge, Retention
 from agents.api.pages import page
 from agents.api.scope import owned
-from agents.api.shapes import Shape, moment
+from agents.api.shapes.values import Shape, moment
 from agents.api.views import ApiView, answer
 
 MOST_DAYS = 36_500

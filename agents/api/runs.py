@@ -11,7 +11,7 @@ from agents.api.message_lists import of_turn
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice, flag
 from agents.api.scope import conversation, one, owned
-from agents.api.shapes import run_metrics_shape, run_shape, step_shape
+from agents.api.shapes.runs import run_metrics_shape, run_shape, step_shape
 from agents.api.views import ApiView, answer
 from agents.errors import Conflict, invalid
 from agents.events import totals_of

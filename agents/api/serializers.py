@@ -8,7 +8,8 @@ from rest_framework import serializers
 
 from agents.api.compaction import compaction_settings
 from agents.api.model_fields import model_columns
-from agents.api.shapes import AGENT_ORIGIN, BLOCK_ORIGIN
+from agents.api.shapes.agents import AGENT_ORIGIN
+from agents.api.shapes.memory import BLOCK_ORIGIN
 from agents.errors import InvalidRequest
 from agents.models import Agent
 from agents.retrieval import retrieval_faults

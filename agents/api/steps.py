@@ -11,7 +11,7 @@ from agents.api.pages import page
 from agents.api.requests import checked_id, choice, flag
 from agents.api.scope import one, owned
 from agents.api.serializers import Strings
-from agents.api.shapes import step_metrics_shape, step_shape
+from agents.api.shapes.runs import step_metrics_shape, step_shape
 from agents.api.views import ApiView, answer
 from agents.models import Message, Step
 from agents.wire import View

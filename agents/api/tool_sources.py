@@ -8,7 +8,7 @@ from jsonschema.exceptions import SchemaError as InvalidSchema
 from rest_framework import serializers
 
 from agents.api.serializers import Object, Tags, Text
-from agents.api.shapes import PACKAGES
+from agents.api.shapes.tools import PACKAGES
 from agents.errors import BadRequest, invalid
 from tools import packages
 from tools.arguments import MAX_DEPTH, is_deeper

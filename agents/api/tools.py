@@ -15,7 +15,7 @@ from agents.api.pages import page
 from agents.api.requests import check_known, choice, flag
 from agents.api.scope import one, owned
 from agents.api.serializers import Strings, Text
-from agents.api.shapes import tool_shape
+from agents.api.shapes.tools import tool_shape
 from agents.api.tool_sources import Language, columns_of_change, columns_of_new, derived_schema
 from agents.api.views import ApiView, answer
 from agents.creation import with_approval, without_approval

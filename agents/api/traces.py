@@ -6,7 +6,7 @@ from rest_framework.request import Request
 
 from agents.api.requests import integer
 from agents.api.scope import one
-from agents.api.shapes import span_shapes
+from agents.api.shapes.runs import span_shapes
 from agents.api.views import ApiView, answer
 from agents.models import Run, Step
 

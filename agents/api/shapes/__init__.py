@@ -1,0 +1,1 @@
+"""Rows -> the API's objects. Every field of the contract is sent, nulls included."""
