@@ -1,4 +1,4 @@
-"""The objects of the API, field by field, as agents/api/shapes.py and agents/wire.py make them."""
+"""The objects of the API, field by field, as agents/api/shapes/ and agents/wire.py make them."""
 
 from agents.api.openapi.notation import Fields, Schema, object_of, one_of, ref, schema_of
 from agents.api.serializers import RULE_TYPES

@@ -57,6 +57,7 @@ METHODS = {
     "agents/{agent}/files/{file}/close": ("PATCH",),
     "agents/{agent}/files/close-all": ("PATCH",),
     "blocks": ("GET", "POST"),
+    "blocks/import": ("POST",),
     "blocks/{block}": ("GET", "PATCH", "DELETE"),
     "blocks/{block}/agents": ("GET",),
     "blocks/{block}/undo": ("POST",),
