@@ -407,7 +407,7 @@ def test_whatever_happens_to_its_workers_a_conversation_stays_right(monkeypatch,
     run_state_machine_as_test(
         lifecycle,
         settings=examples(
-            max_examples=300 if request.config.getoption("--faults") else 30,
+            max_examples=200 if request.config.getoption("--faults") else 30,
             stateful_step_count=30,
             derandomize=True,
             database=None,

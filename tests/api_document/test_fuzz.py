@@ -32,7 +32,7 @@ def test_every_answer_is_documented(world: World, name: str) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_answer_is_documented_at_length(world: World, name: str) -> None:
-    fuzz(world, name, examples=200)
+    fuzz(world, name, examples=100)
 
 
 def fuzz(world: World, name: str, examples: int) -> None:
