@@ -12,13 +12,14 @@ from django.db.models.functions import Least
 from accounts.fields import clean_text, new_id
 from agents.errors import LLMError
 from agents.faultpoints import faultpoint
-from agents.loading import RATES, Loaded, load_state, model_settings
+from agents.loading import RATES, Loaded, load_state
 from agents.loop.compaction import SUMMARY_SHARE, CompactionSettings, Summarizer, first_unsummarised, summarised
 from agents.loop.messages import MOST_TOKENS, Usage
 from agents.loop.ports import LLM, Abort
 from agents.models import Conversation, Message, Step
 from agents.retry import settled
 from agents.rows import summary_row
+from agents.specs import model_settings
 from agents.statements import insert
 from agents.turns import Turn, fence
 

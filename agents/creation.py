@@ -10,10 +10,10 @@ from django.db.models import Count
 
 from accounts.fields import new_id
 from agents.errors import BadRequest, Conflict, NotFound
-from agents.loading import agent_with_belongings, compiled_prompt, prompt_fingerprint
 from agents.loop.prompts import default_system
 from agents.loop.style import style_for
 from agents.models import Agent, AgentBlock, AgentTool, Conversation, Inbox, Message
+from agents.prompt import agent_with_belongings, compiled_prompt, prompt_fingerprint
 from agents.rows import opening_row
 from memory.core import DEFAULT_LIMIT
 from memory.models import Block

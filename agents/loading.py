@@ -1,41 +1,28 @@
 """Rows -> what a step starts from: one query for the agent with all that it was given, one for its messages."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Q
-from django.utils import timezone
 
 from agents import approvals
 from agents.loop.compaction import FULL, LAST_RESORT, OUT_OF_VIEW, first_kept, paired, reduced, shortened
-from agents.loop.context import Facts, compile_prompt, skills
-from agents.loop.directories import Directory, FileLine, Room
-from agents.loop.directories import Window as FileWindow
-from agents.loop.directories import render as render_directories
+from agents.loop.context import skills
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reply, Usage
-from agents.loop.ports import ModelSettings
 from agents.loop.state import MAX_STEPS, StepState, Tried
-from agents.loop.style import Style, style_for
-from agents.loop.tokens import Counted, Rates, estimate_message, estimate_prompt, estimate_tool, scale
+from agents.loop.style import style_for
+from agents.loop.tokens import Rates, estimate_message, estimate_prompt, estimate_tool, scale
 from agents.mail import replies
-from agents.models import Agent, AgentFile, Conversation, Message, Step, ToolAttempt
+from agents.models import Conversation, Message, Step, ToolAttempt
+from agents.prompt import agent_with_belongings, compiled_prompt, prompt_fingerprint
 from agents.rows import INPUT, said, tool_return
-from agents.statements import rows_of
+from agents.specs import model_settings, response_format, tool_specs, with_thinking
 from agents.turns import Turn
-from memory.core import BlockText
-from memory.models import Passage
-from tools import registry
-from tools.spec import ToolCall, ToolReturn, ToolSpec
-
-DEFAULT_THINKING = 4_096
-"""Tokens for thoughts, where a client asks for them and does not say how many."""
-FILES_LISTED = 100
-"""Of each folder, in the system prompt, beside those that are open."""
+from tools.spec import ToolCall, ToolReturn
 
 OVERFLOW = "context_overflow"
 
@@ -44,49 +31,6 @@ LEAST_SHOWN = 64
 
 RATES = Rates()
 """What this process has learnt of the models that it asks: each step brings the count of the one before."""
-
-# Written out, because every step runs it, and composing it from expressions would cost more than running it.
-_WITH_BELONGINGS = """
-SELECT {agent},
-       (SELECT jsonb_agg(jsonb_build_object(
-                    'id', block.id, 'label', block.label, 'value', block.value, 'limit', block."limit",
-                    'description', block.description, 'read_only', block.read_only, 'version', block.version)
-                    ORDER BY attached.id)
-          FROM agents_agentblock AS attached
-          JOIN memory_block AS block ON block.id = COALESCE(%s::jsonb ->> attached.block_id, attached.block_id)
-         WHERE attached.agent_id = agent.id) AS block_rows,
-       (SELECT jsonb_agg(jsonb_build_object(
-                    'id', tool.id, 'name', tool.name, 'return_chars', tool.return_char_limit,
-                    'schema', CASE WHEN COALESCE(tool.source_code, tool.mcp_server_id) IS NOT NULL
-                                   THEN tool.json_schema END,
-                    'metadata', tool.metadata, 'parallel', tool.enable_parallel_execution)
-                    ORDER BY attached.id)
-          FROM agents_agenttool AS attached JOIN tools_tool AS tool ON tool.id = attached.tool_id
-         WHERE attached.agent_id = agent.id) AS tool_rows,
-       ARRAY(SELECT archive_id FROM agents_agentarchive WHERE agent_id = agent.id ORDER BY id) AS archive_ids,
-       (SELECT jsonb_build_array(step.model, step.prompt_tokens, step.estimated_tokens)
-          FROM agents_step AS step
-         WHERE step.id = (SELECT step_id FROM agents_message
-                           WHERE conversation_id = %s AND role = 'assistant' ORDER BY seq DESC LIMIT 1)) AS counted,
-       (SELECT min(seq) FROM agents_message WHERE conversation_id = %s AND seq > 1) AS oldest_seq,
-       (SELECT jsonb_agg(jsonb_build_object(
-                    'name', folder.name, 'description', folder.description, 'instructions', folder.instructions,
-                    'files', (SELECT jsonb_agg(jsonb_build_array(listed.name, listed.lines) ORDER BY listed.name)
-                                FROM (SELECT name, lines FROM memory_file
-                                       WHERE folder_id = folder.id AND lines IS NOT NULL
-                                       ORDER BY name LIMIT %s) AS listed),
-                    'open', (SELECT jsonb_agg(jsonb_build_object(
-                                        'name', file.name, 'lines', file.lines, 'id', seen.id,
-                                        'first', seen.first_line, 'last', seen.last_line,
-                                        'bytes', octet_length(seen.window))
-                                        ORDER BY file.name)
-                               FROM agents_agentfile AS seen JOIN memory_file AS file ON file.id = seen.file_id
-                              WHERE seen.agent_id = agent.id AND seen.is_open AND file.folder_id = folder.id))
-                    ORDER BY attached.id)
-          FROM agents_agentfolder AS attached JOIN memory_folder AS folder ON folder.id = attached.folder_id
-         WHERE attached.agent_id = agent.id) AS folder_rows
-  FROM agents_agent AS agent WHERE agent.id = %s
-"""
 
 _IN_CONTEXT = """
 SELECT id, seq, role, content, name, step_id, call_index FROM agents_message
@@ -174,7 +118,7 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     window = conversation.context_window_limit or agent.context_window_limit or window_of(handle)
     turn.step.model, turn.step.context_window = handle, window
     turn.thinks_aloud = style_for(agent.agent_type).thinks_aloud
-    tools = _tools(agent, options.get("client_tools") or ())
+    tools = tool_specs(agent, options.get("client_tools") or ())
     system, rows, recorded = _messages(turn)
     own_settings = conversation.model_settings or agent.model_settings
     form = own_settings.get("response_format") if conversation.model_settings else None
@@ -199,7 +143,7 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
         history=kept,
         tools=tools,
         style=style_for(agent.agent_type),
-        settings=_thinking(settings, options.get("enable_thinking")),
+        settings=with_thinking(settings, options.get("enable_thinking")),
         rules=tuple(agent.tool_rules),
         no=turn.step.no,
         max_steps=options.get("max_steps") or MAX_STEPS,
@@ -245,72 +189,6 @@ def _stored_prompt(agent: Any, system: Row | None) -> str | None:
     return None
 
 
-def agent_with_belongings(place: Conversation) -> Any:
-    """The agent of a conversation with `block_rows`, `tool_rows` and `folder_rows` (dicts), and `archive_ids`, each in
-    the order of attaching; `counted`, what the provider has said of the conversation's last call; and `oldest_seq`, the
-    first message that is still stored. Blocks that the conversation has of its own stand in the place of the agent's.
-    """
-    given = [json.dumps(place.isolated_blocks), place.id, place.id, FILES_LISTED + 1, place.agent_id]
-    found = rows_of(_WITH_BELONGINGS, given, agent=Agent)
-    if found is None:
-        raise Agent.DoesNotExist(place.agent_id)
-    (agent,), (blocks, tools, archive_ids, counted, oldest_seq, folders) = found
-    agent.archive_ids, agent.oldest_seq = archive_ids, oldest_seq
-    agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
-    agent.folder_rows = json.loads(folders or "[]")
-    agent.counted = Counted(*json.loads(counted)) if counted else None
-    return agent
-
-
-def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> str:
-    facts = Facts(
-        agent_id=agent.id,
-        conversation_id="default" if conversation.is_default else conversation.id,
-        compiled_at=timezone.now(),
-        recalled=max(0, conversation.next_seq - (agent.oldest_seq or 2) - in_context),
-        archived=Passage.objects.filter(archive_id__in=agent.archive_ids).count() if agent.archive_ids else 0,
-    )
-    blocks, shown = block_texts(agent.block_rows), directories(agent)
-    return compile_prompt(agent.system, blocks, agent.tool_rules, _style(agent), facts, shown)
-
-
-def directories(agent: Any) -> str:
-    """The part of the prompt that shows the agent's folders and the files that are open; empty without folders."""
-    open_ids = [file["id"] for folder in agent.folder_rows for file in folder["open"] or ()]
-    windows = dict(AgentFile.objects.filter(id__in=open_ids).values_list("id", "window")) if open_ids else {}
-    shown = [_directory(folder, windows) for folder in agent.folder_rows]
-    return render_directories(shown, Room(agent.max_files_open, agent.per_file_view_window_char_limit))
-
-
-def _directory(folder: dict[str, Any], windows: dict[str, str | None]) -> Directory:
-    listed = folder["files"] or []
-    files = {name: FileLine(name, lines) for name, lines in listed[:FILES_LISTED]}
-    for file in folder["open"] or ():
-        window = FileWindow(file["first"], file["last"], windows.get(file["id"]) or "")
-        files[file["name"]] = FileLine(file["name"], file["lines"], window)
-    return Directory(
-        folder["name"],
-        folder["description"] or "",
-        folder["instructions"] or "",
-        sorted(files.values(), key=lambda file: file.name),
-        has_more=len(listed) > FILES_LISTED,
-    )
-
-
-def prompt_fingerprint(agent: Any) -> str:
-    """Changes exactly when the compiled prompt has to."""
-    inputs = [agent.system, agent.agent_type, agent.tool_rules, agent.block_rows]
-    if agent.folder_rows:
-        inputs += [agent.folder_rows, agent.max_files_open, agent.per_file_view_window_char_limit]
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-
-
-def block_texts(rows: list[dict[str, Any]]) -> list[BlockText]:
-    return [
-        BlockText(row["label"], row["value"], row["limit"], row["description"] or "", row["read_only"]) for row in rows
-    ]
-
-
 def context_messages(conversation: Conversation) -> Q:
     """Which rows are in context: the system message, the summary, and all from `context_from` on."""
     said = Q(seq__gte=conversation.context_from) & ~Q(role=Message.Role.SUMMARY)
@@ -320,69 +198,6 @@ def context_messages(conversation: Conversation) -> Q:
 def place_in_context(row: Message) -> tuple[bool, bool, int]:
     """A sort key: the system message, the summary of what has left, then everything as it was said."""
     return row.seq != 1, row.role != Message.Role.SUMMARY, row.seq
-
-
-def response_format(agent: Agent) -> Any:
-    """The one in force, which is kept where the client has set it last."""
-    return agent.response_format or agent.model_settings.get("response_format")
-
-
-def model_settings(settings: dict[str, Any]) -> ModelSettings:
-    """The API's `model_settings`, whose shape differs by provider, as the adapters take them."""
-    thinking = settings.get("thinking") or {}
-    return ModelSettings(
-        temperature=settings.get("temperature"),
-        max_output_tokens=settings.get("max_output_tokens"),
-        parallel_tool_calls=settings.get("parallel_tool_calls"),
-        reasoning_effort=settings.get("effort") or (settings.get("reasoning") or {}).get("reasoning_effort"),
-        thinking_budget=thinking.get("budget_tokens") if thinking.get("type") == "enabled" else None,
-        response_format=settings.get("response_format"),
-        strict=settings.get("strict"),
-    )
-
-
-def _thinking(settings: ModelSettings, wanted: bool | None) -> ModelSettings:
-    """The settings with thoughts before the answer, or without any, where the request says which."""
-    if wanted is None:
-        return settings
-    if not wanted:
-        return replace(settings, thinking_budget=None, reasoning_effort=None)
-    budget, effort = settings.thinking_budget or DEFAULT_THINKING, settings.reasoning_effort or "medium"
-    return replace(settings, thinking_budget=budget, reasoning_effort=effort)
-
-
-def _style(agent: Agent) -> Style:
-    return style_for(agent.agent_type)
-
-
-def _tools(agent: Any, client_tools: Iterable[dict[str, Any]]) -> tuple[ToolSpec, ...]:
-    """The agent's tools and the client's own, which take the place of those of the same name."""
-    specs = {row["name"]: spec for row in agent.tool_rows if (spec := tool_spec(row))}
-    specs |= {tool["name"]: _client_tool(tool) for tool in client_tools}
-    return tuple(specs.values())
-
-
-def tool_spec(row: dict[str, Any]) -> ToolSpec | None:
-    """One of `tool_rows`; None for a tool of the server that is no longer installed."""
-    if row["schema"] is None:
-        registered = registry.find(row["name"])
-        return (
-            replace(registered.spec, return_chars=row["return_chars"], parallel=row["parallel"]) if registered else None
-        )
-    return ToolSpec(
-        row["name"],
-        row["schema"].get("description") or "",
-        row["schema"].get("parameters") or {"type": "object", "properties": {}},
-        effect="effect",
-        idempotent=row["metadata"].get("idempotent") is True,
-        return_chars=row["return_chars"],
-        parallel=row["parallel"],
-    )
-
-
-def _client_tool(tool: dict[str, Any]) -> ToolSpec:
-    parameters = tool.get("parameters") or {"type": "object", "properties": {}}
-    return ToolSpec(tool["name"], tool.get("description") or "", parameters, effect="client")
 
 
 def _messages(turn: Turn) -> tuple[Row | None, list[Row], list[Row]]:

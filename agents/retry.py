@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, connection
+from psycopg_pool import PoolTimeout
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,11 @@ def drop_dead_connections() -> None:
     pool = getattr(connection, "pool", None)
     if pool is not None:
         pool.check()
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection itself broke, so that another one may do; not if none was to be had."""
+    return is_passing(error) and not isinstance(error.__cause__, PoolTimeout)
 
 
 def is_passing(error: BaseException) -> bool:

@@ -15,11 +15,11 @@ from agents.creation import attach_blocks, create_block
 from agents.embedding import default_columns, embedding_of
 from agents.faultpoints import faultpoint
 from agents.files import Files
-from agents.loading import block_texts
 from agents.loop.ports import Abort
 from agents.loop.step import Admitted
 from agents.mail import Post
 from agents.models import Agent, AgentArchive, AgentBlock, Message
+from agents.prompt import block_texts
 from agents.turns import Turn
 from memory.archival import Archival, Embed
 from memory.core import BlockText, CoreMemory
@@ -187,7 +187,9 @@ def _run(
         conversation_id=turn.conversation.id,
         effect_key=f"{turn.run.id}:{turn.step.id}:{admitted.call.id}",
         core=core,
-        archival=Archival(agent.organization_id, agent.archive_ids, lambda: default_archive(agent), embed),
+        archival=Archival(
+            agent.organization_id, agent.archive_ids, lambda: default_archive(agent, agent.id), embed, agent.id
+        ),
         mail=Post(turn, agent, admitted.call.id),
         files=Files(agent, embed),
         messages=Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id),
@@ -205,7 +207,7 @@ def _near(agent: Any, embed: Embed) -> Near | None:
     return history.near(own, [embedding], embed) if embedding else None
 
 
-def default_archive(agent: Agent) -> Archive:
+def default_archive(agent: Agent, author_id: str | None = None) -> Archive:
     """The archive that an agent gets with its first passage, whichever of its conversations files it."""
     Agent.objects.select_for_update(no_key=True).only("id").get(id=agent.id)
     attached = AgentArchive.objects.filter(agent_id=agent.id).select_related("archive").order_by("id").first()
@@ -215,6 +217,8 @@ def default_archive(agent: Agent) -> Archive:
         organization_id=agent.organization_id,
         name=f"{agent.name}'s Archive",
         description="Default archive created automatically",
+        created_by_id=author_id,
+        last_updated_by_id=author_id,
         **default_columns(agent.embedding),
     )
     AgentArchive.objects.create(agent_id=agent.id, archive=archive)

@@ -4,23 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.llm.registry import context_window
-from agents.loading import (
-    agent_with_belongings,
-    block_texts,
-    compiled_prompt,
-    context_messages,
-    place_in_context,
-    prompt_fingerprint,
-    scale_of,
-    tool_spec,
-)
+from agents.loading import context_messages, place_in_context, scale_of
 from agents.loop.context import build_request
 from agents.loop.rules import ORDERING
 from agents.loop.state import StepState
 from agents.loop.style import style_for
 from agents.loop.tokens import estimate, estimate_message, estimate_prompt, estimate_tool
 from agents.models import Conversation, Message
+from agents.prompt import agent_with_belongings, block_texts, compiled_prompt, prompt_fingerprint
 from agents.rows import said
+from agents.specs import tool_spec
 from memory.core import render
 from tools.spec import ToolSpec
 

@@ -49,7 +49,7 @@ def keeping(many: int) -> None:
     from agents import folders
     from agents.creation import create_agent
     from agents.files import Files
-    from agents.loading import agent_with_belongings
+    from agents.prompt import agent_with_belongings
     from memory import files
     from memory.files import Upload, keep, make_folder
     from tools import registry

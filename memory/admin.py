@@ -168,15 +168,20 @@ class ArchiveAdmin(OfOrganization, admin.ModelAdmin):
     list_select_related = ("organization",)
     search_fields = ("name", "id__exact")
     ordering = ("-created_at",)
-    readonly_fields = ("embedding", "dimension", "coming_embedding", "vectors", "id", "created_at", "updated_at")
-    fields = (
-        *("organization", "name", "description", "metadata"),
-        *("embedding", "dimension", "coming_embedding", "vectors", "id", "created_at", "updated_at"),
+    readonly_fields = (
+        *("embedding", "dimension", "coming_embedding", "vectors"),
+        *("id", "created_by_id", "last_updated_by_id", "created_at", "updated_at"),
     )
+    fields = ("organization", "name", "description", "metadata", *readonly_fields)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Archive]:
         # The archive of a folder is a part of it.
         return super().get_queryset(request).filter(folder=None)
+
+    def save_model(self, request: HttpRequest, obj: Archive, form: Any, change: bool) -> None:
+        obj.last_updated_by_id = request.user.pk
+        obj.created_by_id = obj.created_by_id if change else request.user.pk
+        super().save_model(request, obj, form, change)
 
     @admin.display
     def vectors(self, archive: Archive) -> str:
@@ -214,8 +219,8 @@ class PassageAdmin(OfOrganization, admin.ModelAdmin):
     list_per_page = 50
     ordering = ("-created_at",)
     autocomplete_fields = ("archive",)
-    fields = ("archive", "text", "tags", "metadata", "id", "created_at")
-    readonly_fields = ("id", "created_at")
+    readonly_fields = ("id", "created_by_id", "created_at")
+    fields = ("archive", "text", "tags", "metadata", *readonly_fields)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Passage]:
         return super().get_queryset(request).defer("terms")
@@ -229,6 +234,7 @@ class PassageAdmin(OfOrganization, admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Passage, form: Any, change: bool) -> None:
         if not change:
             obj.created_at = timezone.now()
+            obj.created_by_id = request.user.pk
             obj.organization_id = obj.archive.organization_id
         obj.digest = digest(obj.text)
         obj.save()

@@ -47,7 +47,8 @@ def nothing_to_keep() -> Archive:
 class Archival:
     """The archives of one agent. `make_default` creates and attaches the first one, when there is something to keep.
 
-    `embed` makes the vectors of queries; without it, searches go by words.
+    `embed` makes the vectors of queries; without it, searches go by words. `author_id` is the agent or user that files
+    passages.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Archival:
         archive_ids: Sequence[str],
         make_default: Callable[[], Archive],
         embed: Embed | None = None,
+        author_id: str | None = None,
     ):
         self._organization_id = organization_id
         self._archive_ids = list(archive_ids)
         self._make_default = make_default
         self._embed = embed
+        self._author_id = author_id
 
     def insert(self, text: str, tags: Sequence[str] = (), created_at: datetime | None = None) -> Passage:
         """Keep `text` in the first archive."""
@@ -116,6 +119,7 @@ class Archival:
             digest=digest(draft.text),
             tags=list(dict.fromkeys(draft.tags)),
             metadata=dict(draft.metadata),
+            created_by_id=self._author_id,
             created_at=draft.created_at or timezone.now(),
         )
 

@@ -119,6 +119,8 @@ class Archive(models.Model):
     generation = models.PositiveIntegerField(default=1, editable=False, help_text="counts the changes of the embedding")
     coming_embedding = SafeTextField(null=True, blank=True, help_text="takes over when all of its vectors are there")
     coming_dimension = models.PositiveIntegerField(null=True, blank=True)
+    created_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
+    last_updated_by_id = models.CharField(max_length=56, null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -209,7 +211,7 @@ class FileContent(models.Model):
 
 
 class Passage(models.Model):
-    """One piece of archival memory, or of a file; then `metadata` tells its lines.
+    """One piece of archival memory, or of a file; then `metadata` tells its lines. An agent or a user has filed it.
 
     `terms` and `size` are kept beside the text, so that a search never reads it.
     """
@@ -221,6 +223,7 @@ class Passage(models.Model):
     text = SafeTextField()
     tags = ArrayField(SafeTextField(), default=list, blank=True)
     metadata = SafeJSONField(default=dict, blank=True)
+    created_by_id = models.CharField(max_length=56, null=True, editable=False)
     created_at = models.DateTimeField()
     terms = models.GeneratedField(
         expression=SearchVector("text", config="english"), output_field=SearchVectorField(), db_persist=True

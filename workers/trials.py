@@ -8,8 +8,8 @@ from celery import shared_task
 from django.db import connection
 
 from agents.hints import RUN_TOOL
-from agents.loading import agent_with_belongings
 from agents.models import Conversation
+from agents.prompt import agent_with_belongings
 from agents.toolbox import caller
 from tools import custom
 from tools.arguments import parse

@@ -72,8 +72,9 @@ class Archives(ApiView):
         columns = embedding_columns(fields, request.vectors)
         if columns is None:
             columns = default_columns()
-        fields |= columns
-        return answer(archive_shape(Archive.objects.create(organization_id=principal.organization_id, **fields)))
+        user = {"created_by_id": principal.user_id, "last_updated_by_id": principal.user_id}
+        made = Archive.objects.create(organization_id=principal.organization_id, **fields, **columns, **user)
+        return answer(archive_shape(made))
 
 
 class OneArchive(ApiView):
@@ -81,12 +82,14 @@ class OneArchive(ApiView):
         return answer(archive_shape(one(self.principal(request), Archive, archive_id)))
 
     def patch(self, request: Request, archive_id: str) -> HttpResponse:
-        archive = one(self.principal(request), Archive, archive_id)
+        principal = self.principal(request)
+        archive = one(principal, Archive, archive_id)
         given = request.data
         if isinstance(given, dict) and given.get("name") is None:
             given = {name: value for name, value in given.items() if name != "name"}
         fields = _valid(ArchiveFields(data=given, partial=True))
         columns = embedding_columns(fields, request.vectors)
+        fields["last_updated_by_id"] = principal.user_id
         for name, value in fields.items():
             setattr(archive, name, value)
         archive.save(update_fields=[*fields, "updated_at"])
@@ -104,8 +107,9 @@ class OneArchive(ApiView):
 
 class ArchivePassages(ApiView):
     def post(self, request: Request, archive_id: str) -> HttpResponse:
-        archive = one(self.principal(request), Archive, archive_id)
-        [passage] = filed(_only(archive), [_valid(PassageFields(data=request.data))])
+        principal = self.principal(request)
+        archive = one(principal, Archive, archive_id)
+        [passage] = filed(_only(archive, principal), [_valid(PassageFields(data=request.data))])
         return answer(passage_shape(passage))
 
 
@@ -113,9 +117,10 @@ class ArchivePassageBatch(ApiView):
     """All of them are filed, or none."""
 
     def post(self, request: Request, archive_id: str) -> HttpResponse:
-        archive = one(self.principal(request), Archive, archive_id)
+        principal = self.principal(request)
+        archive = one(principal, Archive, archive_id)
         given = _valid(PassageBatch(data=request.data))["passages"]
-        return answer([passage_shape(passage) for passage in filed(_only(archive), given)])
+        return answer([passage_shape(passage) for passage in filed(_only(archive, principal), given)])
 
 
 class OneArchivePassage(ApiView):
@@ -184,8 +189,8 @@ def embedding_columns(fields: dict[str, Any], vectors: Vectors) -> dict[str, Any
     return {"embedding": handle, "dimension": size}
 
 
-def _only(archive: Archive) -> Archival:
-    return Archival(archive.organization_id, [archive.id], lambda: archive)
+def _only(archive: Archive, principal: Principal) -> Archival:
+    return Archival(archive.organization_id, [archive.id], lambda: archive, author_id=principal.user_id)
 
 
 def _valid(fields: serializers.Serializer) -> dict[str, Any]:

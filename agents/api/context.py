@@ -12,8 +12,9 @@ from agents.api.scope import conversation, default_conversation, one, owned
 from agents.api.shapes.memory import block_shape, memory_shape
 from agents.api.shapes.values import Shape, moment
 from agents.api.views import ApiView, answer
-from agents.loading import agent_with_belongings, compiled_prompt, context_messages, prompt_fingerprint
+from agents.loading import context_messages
 from agents.models import Agent, Conversation, Message
+from agents.prompt import agent_with_belongings, compiled_prompt, prompt_fingerprint
 from agents.rows import flat_text, said
 from agents.window import filling
 from memory.models import Passage

@@ -6,8 +6,8 @@ from rest_framework import serializers
 
 from agents.api.shapes.models import llm_config_shape
 from agents.llm.registry import context_window
-from agents.loading import DEFAULT_THINKING
 from agents.models import Agent
+from agents.specs import DEFAULT_THINKING
 
 Given = dict[str, Any]
 

@@ -51,10 +51,11 @@ class AgentPassages(ApiView):
 
     def post(self, request: Request, agent_id: str) -> HttpResponse:
         """A list, as the contract has it for texts that were cut up; here it is always one passage."""
-        agent = one(self.principal(request), Agent, agent_id)
+        principal = self.principal(request)
+        archival = _archival(one(principal, Agent, agent_id), author_id=principal.user_id)
         fields = PassageFields(data=request.data)
         fields.is_valid(raise_exception=True)
-        return answer([passage_shape(passage) for passage in filed(_archival(agent), [fields.validated_data])])
+        return answer([passage_shape(passage) for passage in filed(archival, [fields.validated_data])])
 
 
 class OneAgentPassage(ApiView):
@@ -139,9 +140,11 @@ def _within(principal: Principal, given: dict[str, Any], vectors: Vectors | None
     return Archival(principal.organization_id, ids, nothing_to_keep, vectors.of if vectors else None)
 
 
-def _archival(agent: Agent, vectors: Vectors | None = None) -> Archival:
-    ids = _archive_ids(agent)
-    return Archival(agent.organization_id, ids, partial(default_archive, agent), vectors.of if vectors else None)
+def _archival(agent: Agent, vectors: Vectors | None = None, author_id: str | None = None) -> Archival:
+    embed = vectors.of if vectors else None
+    return Archival(
+        agent.organization_id, _archive_ids(agent), partial(default_archive, agent, author_id), embed, author_id
+    )
 
 
 def _passages(principal: Principal, agent: Agent) -> Any:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse, JsonResponse
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -10,10 +12,21 @@ from rest_framework.views import APIView
 from accounts.keys import Principal
 from agents.api.cursors import asking
 from agents.errors import invalid
+from agents.retry import drop_dead_connections, is_lost
 
 
 class ApiView(APIView):
     """A view for whoever holds a key."""
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """What only reads begins anew when its connection was dead, as all in the pool are after Postgres restarts."""
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except (OperationalError, InterfaceError) as error:
+            if request.method not in SAFE_METHODS or not is_lost(error):
+                raise
+            drop_dead_connections()
+            return super().dispatch(request, *args, **kwargs)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -8,8 +8,9 @@ from agents import files as reading
 from agents import folders
 from agents.files import Files, Wanted
 from agents.llm.registry import context_window
-from agents.loading import agent_with_belongings, compiled_prompt, load_state, prompt_fingerprint
+from agents.loading import load_state
 from agents.models import Agent, AgentFile, AgentFolder, Message
+from agents.prompt import agent_with_belongings, compiled_prompt, prompt_fingerprint
 from memory import files as stored
 from memory import vectors
 from memory.files import Upload, keep, make_folder

@@ -2,9 +2,11 @@
 
 import pytest
 
-from agents.loading import agent_with_belongings, load_state, model_settings, prompt_fingerprint
+from agents.loading import load_state
 from agents.loop.state import MAX_STEPS
 from agents.models import Agent, Conversation
+from agents.prompt import agent_with_belongings, prompt_fingerprint
+from agents.specs import model_settings
 from memory.models import Block
 from tests.agents import given
 from tests.agents.loop.doubles import says

@@ -5,9 +5,9 @@ from django.db import transaction
 
 from agents import runs
 from agents.creation import attach_blocks, create_block, create_conversation
-from agents.loading import agent_with_belongings
 from agents.loop.ports import Abort
 from agents.models import Agent, AgentBlock, Message
+from agents.prompt import agent_with_belongings
 from agents.runs import accept
 from agents.toolbox import CommitTools
 from memory.models import Block

@@ -1,6 +1,7 @@
 """Database sessions that end in the middle of the work, or with a COMMIT whose answer nobody hears."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.faults.breaking import terminate_backends
@@ -59,6 +60,16 @@ def test_accepts_whose_answer_is_lost(server: Server) -> None:
         server.await_end(run)
     told = [line for n in range(10) for line in (f"user: number {n}", f"assistant: ok: number {n}")]
     assert server.transcript(agent) == told
+
+
+def test_what_reads_does_not_notice_that_all_sessions_have_ended(server: Server) -> None:
+    agent = server.agent()
+    client = server.client(max_retries=0)
+    for _ in range(5):
+        with ThreadPoolExecutor(8) as users:  # so that the pool has many connections
+            list(users.map(lambda _: client.agents.list(limit=1), range(32)))
+        terminate_backends(server)
+        assert client.agents.retrieve(agent).id == agent
 
 
 def terminate_until(server: Server, done: threading.Event) -> None:

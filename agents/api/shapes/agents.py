@@ -14,8 +14,9 @@ from agents.api.shapes.memory import block_shape, memory_shape
 from agents.api.shapes.models import embedding_config_shape, llm_config_shape, model_settings_shape
 from agents.api.shapes.tools import tool_shape
 from agents.api.shapes.values import Shape, moment
-from agents.loading import context_messages, place_in_context, response_format
+from agents.loading import context_messages, place_in_context
 from agents.models import Agent, Conversation, Message, Run
+from agents.specs import response_format
 
 AGENT_ORIGIN = ("project_id", "template_id", "base_template_id", "deployment_id", "entity_id")
 

@@ -3,8 +3,8 @@
 from agents.api.shapes.values import Shape
 from agents.embedding import dimension_of
 from agents.llm.registry import context_window
-from agents.loading import response_format
 from agents.models import Agent
+from agents.specs import response_format
 
 _ENDPOINT_TYPES = {
     "local": "hugging-face",
@@ -13,7 +13,6 @@ _ENDPOINT_TYPES = {
     "cerebras": "openai",
     "sglang": "openai",
 }
-
 
 # The providers whose model_settings have a type of their own in the contract, beside OpenAI and Anthropic.
 _SETTINGS_TYPES = ("baseten", "deepseek", "google_ai", "groq", "moonshot", "openrouter", "together", "xai", "zai")

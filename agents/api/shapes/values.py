@@ -5,7 +5,6 @@ from typing import Any
 
 Shape = dict[str, Any]
 
-
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

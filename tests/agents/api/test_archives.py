@@ -2,6 +2,8 @@
 
 import pytest
 
+from accounts.keys import issue_key
+from accounts.models import User
 from agents import embedding
 from agents.api import vectors
 from agents.llm.registry import Providers, providers_from
@@ -33,6 +35,23 @@ def found(answer):
 
 
 # Archives
+
+
+def test_who_made_an_archive_and_filed_a_passage_is_told(acme, agent):
+    for name in ("ann", "bea"):
+        user = User.objects.create(username=name, organization=acme.organization)
+        acme.key = issue_key(acme.organization, user=user)[1]
+        if name == "ann":
+            archive = acme.post("archives/", {"name": "Ships"})
+            ann = user.id
+    assert (archive["created_by_id"], archive["last_updated_by_id"]) == (ann, ann)
+    changed = acme.patch(f"archives/{archive['id']}", {"name": "Boats"})
+    assert (changed["created_by_id"], changed["last_updated_by_id"]) == (ann, user.id)
+    [passage] = acme.post(f"agents/{agent}/archival-memory", {"text": "Heron"})
+    assert (passage["created_by_id"], passage["last_updated_by_id"]) == (user.id, user.id)
+    assert acme.get(f"archives/{passage['archive_id']}")["created_by_id"] == user.id
+    [batched] = acme.post(f"archives/{archive['id']}/passages/batch", {"passages": [{"text": "Tern"}]})
+    assert batched["created_by_id"] == user.id
 
 
 def test_an_archive_is_made_changed_and_deleted(acme, archive):
