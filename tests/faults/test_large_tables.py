@@ -101,8 +101,8 @@ def large(django_db_setup: None, django_db_blocker: Any) -> Iterator[tuple[Calle
 
 
 def truncate() -> None:
-    """Of tables that were emptied by deleting Postgres may believe that their pages hold nothing, and join new rows with
-    new rows by going through all of them, until it is told otherwise."""
+    """Of tables that were emptied by deleting Postgres may believe that their pages hold nothing, and join new rows
+    with new rows by going through all of them, until it is told otherwise."""
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE accounts_organization CASCADE")
 
