@@ -376,14 +376,14 @@ def test_an_agent_without_folders_has_the_fingerprint_that_it_had(agent):
 
 
 def test_only_the_first_files_of_many_are_listed_and_all_that_are_open(agent, folder, monkeypatch):
-    monkeypatch.setattr("agents.loading.FILES_LISTED", 2)
+    monkeypatch.setattr("agents.prompt.FILES_LISTED", 2)
     for name in "abcd":
         add(folder, name, VALVE)
     open_names(agent, "d")
     shown = prompt(agent)
     assert [name for name in "abcd" if f"- Manuals/{name} (" in shown] == ["a", "b", "d"]
     assert "- and more" in shown
-    monkeypatch.setattr("agents.loading.FILES_LISTED", 4)
+    monkeypatch.setattr("agents.prompt.FILES_LISTED", 4)
     assert "- and more" not in prompt(agent)
 
 
