@@ -41,7 +41,7 @@ def compact(
         return loaded
     if loaded.window.refused > 1 and not wanted:
         return loaded  # a summary has not helped: the rest leaves without one
-    given = turn.run.options.get("compaction_settings") or loaded.agent.compaction_settings or {}
+    given = turn.run.options.get("compaction_settings") or loaded.equipped.agent.compaction_settings or {}
     settings = CompactionSettings.of(given, model_settings(given.get("model_settings") or {}))
     window = loaded.window
     fixed, fits = window.fixed + window.summary_size, int(window.fits)

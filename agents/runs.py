@@ -266,14 +266,13 @@ def _step(turn: Turn, outfit: Outfit, publisher: Publisher, abort: Abort) -> Non
     connection.close()
     loaded = with_memories(turn, loaded, outfit.embed, outfit.context_window)
     loaded = compact(turn, loaded, outfit.llm, outfit.context_window, abort)
-    book = StepLedger(turn, lambda: CommitTools(turn, loaded.agent))
+    book = StepLedger(turn, lambda: CommitTools(turn, loaded.equipped))
     if turn.run.kind == COMPACT:
         book.close(None, [], lambda returns: Finished("end_turn"))
         return
     llm = Timed(outfit.llm(loaded.state.handle), turn)
-    take_step(
-        loaded.state, llm, OutsideTools(turn, loaded.agent, outfit.sandbox, outfit.embed), book, publisher.emit, abort
-    )
+    tools = OutsideTools(turn, loaded.equipped, outfit.sandbox, outfit.embed)
+    take_step(loaded.state, llm, tools, book, publisher.emit, abort)
 
 
 class Timed:

@@ -105,7 +105,7 @@ def waits_for_leave(agent: Agent, name: str = "send_message", argument: str = "m
 
 def ledger(turn: Turn) -> StepLedger:
     loaded = load_state(turn, context_window)
-    return StepLedger(turn, lambda: CommitTools(turn, loaded.agent))
+    return StepLedger(turn, lambda: CommitTools(turn, loaded.equipped))
 
 
 def admitted(turn: Turn, name: str, index: int = 0, attempt: int = 1, **arguments: Any) -> Admitted:

@@ -7,7 +7,7 @@ from agents import runs
 from agents.creation import attach_blocks, create_block, create_conversation
 from agents.loop.ports import Abort
 from agents.models import Agent, AgentBlock, Message
-from agents.prompt import agent_with_belongings
+from agents.prompt import equipped
 from agents.runs import accept
 from agents.toolbox import CommitTools
 from memory.models import Block
@@ -123,7 +123,7 @@ def test_a_conversation_sees_the_block_that_another_made_meanwhile() -> None:
     create_conversation(agent)
     given.said(agent)
     turn = given.claimed(agent)
-    tools = CommitTools(turn, agent_with_belongings(given.place(agent)))
+    tools = CommitTools(turn, equipped(given.place(agent)))
     append = given.admitted(turn, "core_memory_append", label="human", content="x")
     create = given.admitted(turn, "memory", command="create", path="plans", file_text="mine")
     with transaction.atomic():
