@@ -5,14 +5,14 @@ from collections.abc import Callable
 from functools import reduce
 from operator import add
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Least
 
 from accounts.fields import clean_text, new_id
 from agents.errors import LLMError
 from agents.faultpoints import faultpoint
-from agents.loading import RATES, Loaded, load_state
+from agents.loading import RATES, Loaded, load
 from agents.loop.compaction import SUMMARY_SHARE, CompactionSettings, Summarizer, first_unsummarised, summarised
 from agents.loop.messages import MOST_TOKENS, Usage
 from agents.loop.ports import LLM, Abort
@@ -59,9 +59,7 @@ def compact(
         return loaded
     trigger = "requested" if wanted else "context_window_exceeded"
     _record(turn, loaded, text, first, trigger, reduce(add, used))
-    fresh = settled(lambda again: load_state(turn, window_of))
-    connection.close()
-    return fresh
+    return load(turn, window_of)
 
 
 def _summarizer(

@@ -19,6 +19,7 @@ from agents.loop.tokens import Counted, Rates, estimate_message, estimate_prompt
 from agents.mail import replies
 from agents.models import Conversation, Message, Step, ToolAttempt
 from agents.prompt import Equipped, compiled_prompt, equipped, prompt_fingerprint
+from agents.retry import settled
 from agents.rows import INPUT, said, tool_return
 from agents.specs import model_settings, response_format, tool_specs, with_thinking
 from agents.turns import Turn
@@ -108,6 +109,14 @@ class Loaded:
     state: StepState
     equipped: Equipped
     window: Window
+
+
+def load(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
+    """What the step starts from. No connection is kept: what comes next waits for a model, and thousands of turns share
+    a pool of twenty."""
+    loaded = settled(lambda again: load_state(turn, window_of))
+    connection.close()
+    return loaded
 
 
 def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:

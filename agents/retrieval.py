@@ -15,7 +15,7 @@ from django.db import connection, transaction
 
 from agents import history
 from agents.embedding import embedding_of
-from agents.loading import Loaded, Row, load_state
+from agents.loading import Loaded, Row, load
 from agents.loop.tokens import estimate
 from agents.models import Agent, Message
 from agents.prompt import Equipped
@@ -58,9 +58,7 @@ def with_memories(turn: Turn, loaded: Loaded, embed: Embed, window_of: Callable[
         return loaded
     found = _found(turn, loaded, flat_text(asking.content["content"]), embed)
     _record(turn, asking.id, _fitting(found, wanted.get("tokens", DEFAULT_TOKENS)))
-    fresh = settled(lambda again: load_state(turn, window_of))
-    connection.close()
-    return fresh
+    return load(turn, window_of)
 
 
 def _asking(turn: Turn, loaded: Loaded) -> Row | None:
