@@ -9,10 +9,10 @@ from django.http import HttpRequest
 
 from accounts.fields import new_id
 from accounts.keys import Principal
+from agents.accepting import Offer
 from agents.api.answers import answers_of, client_tools_of, is_answer
 from agents.api.requests import check_known, refuse
 from agents.errors import InvalidRequest, invalid
-from agents.runs import Offer
 from agents.wire import TYPES
 from tools.guard import check_url
 
