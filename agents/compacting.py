@@ -5,14 +5,14 @@ from collections.abc import Callable
 from functools import reduce
 from operator import add
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Least
 
 from accounts.fields import clean_text, new_id
 from agents.errors import LLMError
 from agents.faultpoints import faultpoint
-from agents.loading import RATES, Loaded, load_state
+from agents.loading import RATES, Loaded, load
 from agents.loop.compaction import SUMMARY_SHARE, CompactionSettings, Summarizer, first_unsummarised, summarised
 from agents.loop.messages import MOST_TOKENS, Usage
 from agents.loop.ports import LLM, Abort
@@ -41,7 +41,7 @@ def compact(
         return loaded
     if loaded.window.refused > 1 and not wanted:
         return loaded  # a summary has not helped: the rest leaves without one
-    given = turn.run.options.get("compaction_settings") or loaded.agent.compaction_settings or {}
+    given = turn.run.options.get("compaction_settings") or loaded.equipped.agent.compaction_settings or {}
     settings = CompactionSettings.of(given, model_settings(given.get("model_settings") or {}))
     window = loaded.window
     fixed, fits = window.fixed + window.summary_size, int(window.fits)
@@ -59,9 +59,7 @@ def compact(
         return loaded
     trigger = "requested" if wanted else "context_window_exceeded"
     _record(turn, loaded, text, first, trigger, reduce(add, used))
-    fresh = settled(lambda again: load_state(turn, window_of))
-    connection.close()
-    return fresh
+    return load(turn, window_of)
 
 
 def _summarizer(

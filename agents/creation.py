@@ -13,7 +13,7 @@ from agents.errors import BadRequest, Conflict, NotFound
 from agents.loop.prompts import default_system
 from agents.loop.style import style_for
 from agents.models import Agent, AgentBlock, AgentTool, Conversation, Inbox, Message
-from agents.prompt import agent_with_belongings, compiled_prompt, prompt_fingerprint
+from agents.prompt import compiled_prompt, equipped, prompt_fingerprint
 from agents.rows import opening_row
 from memory.core import DEFAULT_LIMIT
 from memory.models import Block
@@ -127,9 +127,9 @@ def create_conversation(
         **fields,
     )
     Inbox.objects.create(conversation=conversation)
-    loaded = agent_with_belongings(conversation)
-    text = compiled_prompt(loaded, conversation, len(opening))
-    prompt = Message(seq=1, role="system", content={"text": text, "inputs": prompt_fingerprint(loaded)})
+    whole = equipped(conversation)
+    text = compiled_prompt(whole, conversation, len(opening))
+    prompt = Message(seq=1, role="system", content={"text": text, "inputs": prompt_fingerprint(whole)})
     _add(conversation, [prompt, *_opening_rows(opening, 2)])
     return conversation
 

@@ -24,9 +24,12 @@ UPDATE agents_run SET status = 'queued', not_before = clock_timestamp() + make_i
 """
 
 
-def fail(turn: Turn, stop_reason: str, code: str, message: str) -> None:
+TOO_LATE = Finished("error", "deadline_exceeded", "The run did not end before its deadline.")
+
+
+def fail(turn: Turn, ending: Finished) -> None:
     """End the run; what the step had recorded stays, and its open calls are paired."""
-    _close(turn, Run.Status.FAILED, Finished(stop_reason, code, message))
+    _close(turn, Run.Status.FAILED, ending)
 
 
 def cancel(turn: Turn) -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.fields import new_id
 from agents import approvals, mail
-from agents.endings import end
+from agents.endings import TOO_LATE, end
 from agents.faultpoints import faultpoint
 from agents.loop.decision import Decision, Finished, Heartbeat
 from agents.loop.messages import Reply
@@ -91,7 +91,7 @@ def _must_end(turn: Turn) -> tuple[str, Finished] | None:
     if turn.run.cancel_requested_at:
         return Run.Status.CANCELLED, Finished("cancelled")
     if turn.seconds_left <= 0:
-        return Run.Status.FAILED, Finished("error", "deadline_exceeded", "The run did not end before its deadline.")
+        return Run.Status.FAILED, TOO_LATE
     if turn.step.claims > MAX_CLAIMS:
         text = f"{MAX_CLAIMS} workers in a row stopped in the middle of step {turn.step.no}."
         return Run.Status.FAILED, Finished("error", "worker_lost", text)
@@ -211,7 +211,7 @@ class StepLedger:
                 if waiting:
                     approvals.ask(turn, rows[0], waiting)
                 else:
-                    self._save_attempts(reply, ready, returns, [*starting, *sent])
+                    self._save_attempts(reply, returns, [*starting, *sent])
                 decision = conclude(returns) if conclude else None
                 if decision:
                     rows += self._nudge(decision)
@@ -282,9 +282,7 @@ class StepLedger:
         if turn.context_from:
             Conversation.objects.filter(id=turn.conversation.id).update(context_from=turn.context_from)
 
-    def _save_attempts(
-        self, reply: Reply | None, ready: Sequence[Ready], returns: list[ToolReturn], starting: Sequence[Admitted]
-    ) -> None:
+    def _save_attempts(self, reply: Reply | None, returns: list[ToolReturn], starting: Sequence[Admitted]) -> None:
         """With the answer: all its calls, as far as they have come. Later: ends of what was started, and the next."""
         now, ends = timezone.now(), {returned.call_id: returned for returned in returns}
         if reply and reply.calls:

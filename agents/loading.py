@@ -15,10 +15,11 @@ from agents.loop.messages import Message as Said
 from agents.loop.messages import Reply, Usage
 from agents.loop.state import MAX_STEPS, StepState, Tried
 from agents.loop.style import style_for
-from agents.loop.tokens import Rates, estimate_message, estimate_prompt, estimate_tool, scale
+from agents.loop.tokens import Counted, Rates, estimate_message, estimate_prompt, estimate_tool, scale
 from agents.mail import replies
 from agents.models import Conversation, Message, Step, ToolAttempt
-from agents.prompt import agent_with_belongings, compiled_prompt, prompt_fingerprint
+from agents.prompt import Equipped, compiled_prompt, equipped, prompt_fingerprint
+from agents.retry import settled
 from agents.rows import INPUT, said, tool_return
 from agents.specs import model_settings, response_format, tool_specs, with_thinking
 from agents.turns import Turn
@@ -103,37 +104,46 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A step's start, and the row of its agent with `block_rows`, `tool_rows`, `archive_ids` and `folder_rows`."""
+    """A step's start, and what it was made of."""
 
     state: StepState
-    agent: Any
+    equipped: Equipped
     window: Window
+
+
+def load(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
+    """What the step starts from. No connection is kept: what comes next waits for a model, and thousands of turns share
+    a pool of twenty."""
+    loaded = settled(lambda again: load_state(turn, window_of))
+    connection.close()
+    return loaded
 
 
 def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
     """`window_of` gives the tokens that fit into a model's window, by its handle."""
-    agent = agent_with_belongings(turn.conversation)
     conversation, options = turn.conversation, turn.run.options
+    whole = equipped(conversation)
+    agent = whole.agent
     handle = options.get("override_model") or conversation.model or agent.model
     window = conversation.context_window_limit or agent.context_window_limit or window_of(handle)
     turn.step.model, turn.step.context_window = handle, window
     turn.thinks_aloud = style_for(agent.agent_type).thinks_aloud
-    tools = tool_specs(agent, options.get("client_tools") or ())
+    tools = tool_specs(whole.tools, options.get("client_tools") or ())
     system, rows, recorded = _messages(turn)
     own_settings = conversation.model_settings or agent.model_settings
     form = own_settings.get("response_format") if conversation.model_settings else None
     settings = model_settings(own_settings | {"response_format": form or response_format(agent)})
-    stored = _stored_prompt(agent, system)
-    text = stored or compiled_prompt(agent, conversation, len(rows))
+    stored = _stored_prompt(whole, system)
+    text = stored or compiled_prompt(whole, conversation, len(rows))
     besides = skills(options.get("client_skills") or ())
     fixed = estimate_prompt((options.get("override_system") or text) + besides) + sum(map(estimate_tool, tools))
     usable = _usable(window, window_of(handle), settings.max_output_tokens or 0)
-    fits = _window(turn, agent, rows, fixed, window, usable)
+    fits = _window(turn, whole.counted, rows, fixed, window, usable)
     kept, size = fits.shown()
     if fits.first or turn.compacted:
-        stored, text = None, compiled_prompt(agent, conversation, len(kept))
+        stored, text = None, compiled_prompt(whole, conversation, len(kept))
     if stored is None and system is not None:
-        turn.prompt = (system.id, {"text": text, "inputs": prompt_fingerprint(agent)})
+        turn.prompt = (system.id, {"text": text, "inputs": prompt_fingerprint(whole)})
     turn.step.estimated_tokens = fixed + size
     turn.can_shrink = fits.refused < LAST_RESORT and (size > LEAST_SHOWN or fits.has_more_to_give())
     turn.always_tokens = round(fixed * fits.scale)
@@ -151,7 +161,7 @@ def load_state(turn: Turn, window_of: Callable[[str], int]) -> Loaded:
         **(_recorded(turn, recorded) if recorded else {}),
     )
     turn.gated = state.gated.union(tool.name for tool in tools if tool.effect == "client")
-    return Loaded(state, agent, fits)
+    return Loaded(state, whole, fits)
 
 
 def _usable(limit: int, own: int, output: int) -> float:
@@ -160,14 +170,14 @@ def _usable(limit: int, own: int, output: int) -> float:
     return min(limit, max(own - output, own / 2) / FULL)
 
 
-def _window(turn: Turn, agent: Any, rows: list[Row], fixed: int, limit: int, usable: float) -> Window:
+def _window(turn: Turn, counted: Counted | None, rows: list[Row], fixed: int, limit: int, usable: float) -> Window:
     """What leaves the context is noted in the turn, for the step's first commit."""
     summary = next((row.said() for row in rows if row.seq == turn.conversation.summary_seq), None)
     summary_size = estimate_message(summary) if summary else 0
     rows = [row for row in rows if row.role != Message.Role.SUMMARY]
     history = tuple(row.said() for row in rows)
     sizes = [estimate_message(message) for message in history]
-    by = scale_of(agent, turn.step.model, fixed + summary_size + sum(sizes))
+    by = scale_of(counted, turn.step.model, fixed + summary_size + sum(sizes))
     refused = turn.step.overflows if turn.step.error_code == OVERFLOW else 0
     first = first_kept(history, sizes, fixed + summary_size, int(usable / by), refused)
     if first:
@@ -175,16 +185,16 @@ def _window(turn: Turn, agent: Any, rows: list[Row], fixed: int, limit: int, usa
     return Window(summary, summary_size, rows, history, sizes, fixed, limit, by, usable / by, first, refused)
 
 
-def scale_of(agent: Any, handle: str, estimated: int) -> float:
-    """By what an estimate of the agent's request has to be multiplied; the count of its last call is learnt from."""
-    if agent.counted:
-        RATES.learn(agent.counted)
-    return scale(estimated, handle, agent.counted, RATES.of(handle))
+def scale_of(counted: Counted | None, handle: str, estimated: int) -> float:
+    """By what an estimate has to be multiplied. What was counted of the conversation's last call is learnt from."""
+    if counted:
+        RATES.learn(counted)
+    return scale(estimated, handle, counted, RATES.of(handle))
 
 
-def _stored_prompt(agent: Any, system: Row | None) -> str | None:
+def _stored_prompt(whole: Equipped, system: Row | None) -> str | None:
     """None when something in it has changed since, or there is none."""
-    if system is not None and system.content.get("inputs") == prompt_fingerprint(agent):
+    if system is not None and system.content.get("inputs") == prompt_fingerprint(whole):
         return str(system.content["text"])
     return None
 

@@ -7,7 +7,6 @@ conversation.
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Case, When
@@ -77,7 +76,7 @@ UPDATE agents_inbox SET ready_at = clock_timestamp(), hinted_at = NULL
 class Post:
     """tools.executor.Mail, for the calls of one turn. Inside the commit that records them."""
 
-    def __init__(self, turn: Turn, sender: Any, call_id: str):
+    def __init__(self, turn: Turn, sender: Agent, call_id: str):
         self._turn, self._sender, self._call_id = turn, sender, call_id
 
     def send(self, message: str, agent_id: str) -> None:
@@ -131,7 +130,7 @@ class Post:
         if asked:
             raise ToolError(f"Agent {agent.name} waits for a person's approval, and takes no message before that.")
         run = self._turn.run
-        said = {"id": new_id("message"), "role": "user", "name": None, "otid": None}
+        said = {"id": new_id("message"), "role": "user", "name": None, "otid": None, "sender_id": self._sender.id}
         Run.objects.create(
             organization_id=run.organization_id,
             agent_id=agent.id,
@@ -156,7 +155,7 @@ def _default_of(agent: Agent) -> Conversation:
     return Conversation.objects.annotate(default_of=default_of).get(default_of=agent.id)
 
 
-def _addressed(sender: Any, message: str, is_awaited: bool) -> str:
+def _addressed(sender: Agent, message: str, is_awaited: bool) -> str:
     how = _WAITED_FOR if is_awaited else _NOT_WAITED_FOR.format(id=sender.id)
     return f"[Message from another agent, {sender.name} ({sender.id}). {how}]\n{message}"
 

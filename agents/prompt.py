@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils import timezone
@@ -64,40 +65,63 @@ SELECT {agent},
 """
 
 
-def agent_with_belongings(place: Conversation) -> Any:
-    """The agent of a conversation with `block_rows`, `tool_rows` and `folder_rows` (dicts), and `archive_ids`, each in
-    the order of attaching; `counted`, what the provider has said of the conversation's last call; and `oldest_seq`, the
-    first message that is still stored. Blocks that the conversation has of its own stand in the place of the agent's.
+@dataclass(frozen=True, slots=True)
+class Equipped:
+    """An agent with all that it was given, each kind in the order of attaching.
+
+    blocks      [{id, label, value, limit, description, read_only, version}]; those that the conversation has of its own
+                stand in the place of the agent's
+    tools       [{id, name, return_chars, schema, metadata, parallel}]
+    folders     [{name, description, instructions, files, open}]
+    counted     what the provider has said of the conversation's last call
+    oldest_seq  the first message of the conversation that is still stored
     """
+
+    agent: Agent
+    blocks: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    archive_ids: list[str]
+    folders: list[dict[str, Any]]
+    counted: Counted | None
+    oldest_seq: int | None
+
+
+def equipped(place: Conversation) -> Equipped:
+    """The agent of a conversation, as it is there."""
     given = [json.dumps(place.isolated_blocks), place.id, place.id, FILES_LISTED + 1, place.agent_id]
     found = rows_of(_WITH_BELONGINGS, given, agent=Agent)
     if found is None:
         raise Agent.DoesNotExist(place.agent_id)
     (agent,), (blocks, tools, archive_ids, counted, oldest_seq, folders) = found
-    agent.archive_ids, agent.oldest_seq = archive_ids, oldest_seq
-    agent.block_rows, agent.tool_rows = json.loads(blocks or "[]"), json.loads(tools or "[]")
-    agent.folder_rows = json.loads(folders or "[]")
-    agent.counted = Counted(*json.loads(counted)) if counted else None
-    return agent
+    return Equipped(
+        agent,
+        blocks=json.loads(blocks or "[]"),
+        tools=json.loads(tools or "[]"),
+        archive_ids=archive_ids,
+        folders=json.loads(folders or "[]"),
+        counted=Counted(*json.loads(counted)) if counted else None,
+        oldest_seq=oldest_seq,
+    )
 
 
-def compiled_prompt(agent: Any, conversation: Conversation, in_context: int) -> str:
+def compiled_prompt(equipped: Equipped, conversation: Conversation, in_context: int) -> str:
+    agent, archive_ids = equipped.agent, equipped.archive_ids
     facts = Facts(
         agent_id=agent.id,
         conversation_id="default" if conversation.is_default else conversation.id,
         compiled_at=timezone.now(),
-        recalled=max(0, conversation.next_seq - (agent.oldest_seq or 2) - in_context),
-        archived=Passage.objects.filter(archive_id__in=agent.archive_ids).count() if agent.archive_ids else 0,
+        recalled=max(0, conversation.next_seq - (equipped.oldest_seq or 2) - in_context),
+        archived=Passage.objects.filter(archive_id__in=archive_ids).count() if archive_ids else 0,
     )
-    blocks, shown = block_texts(agent.block_rows), directories(agent)
+    blocks, shown = block_texts(equipped.blocks), directories(equipped)
     return compile_prompt(agent.system, blocks, agent.tool_rules, style_for(agent.agent_type), facts, shown)
 
 
-def directories(agent: Any) -> str:
+def directories(equipped: Equipped) -> str:
     """The part of the prompt that shows the agent's folders and the files that are open; empty without folders."""
-    open_ids = [file["id"] for folder in agent.folder_rows for file in folder["open"] or ()]
+    open_ids = [file["id"] for folder in equipped.folders for file in folder["open"] or ()]
     windows = dict(AgentFile.objects.filter(id__in=open_ids).values_list("id", "window")) if open_ids else {}
-    shown = [_directory(folder, windows) for folder in agent.folder_rows]
+    shown, agent = [_directory(folder, windows) for folder in equipped.folders], equipped.agent
     return render_directories(shown, Room(agent.max_files_open, agent.per_file_view_window_char_limit))
 
 
@@ -116,11 +140,12 @@ def _directory(folder: dict[str, Any], windows: dict[str, str | None]) -> Direct
     )
 
 
-def prompt_fingerprint(agent: Any) -> str:
+def prompt_fingerprint(equipped: Equipped) -> str:
     """Changes exactly when the compiled prompt has to."""
-    inputs = [agent.system, agent.agent_type, agent.tool_rules, agent.block_rows]
-    if agent.folder_rows:
-        inputs += [agent.folder_rows, agent.max_files_open, agent.per_file_view_window_char_limit]
+    agent = equipped.agent
+    inputs = [agent.system, agent.agent_type, agent.tool_rules, equipped.blocks]
+    if equipped.folders:
+        inputs += [equipped.folders, agent.max_files_open, agent.per_file_view_window_char_limit]
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

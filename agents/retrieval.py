@@ -15,9 +15,10 @@ from django.db import connection, transaction
 
 from agents import history
 from agents.embedding import embedding_of
-from agents.loading import Loaded, Row, load_state
+from agents.loading import Loaded, Row, load
 from agents.loop.tokens import estimate
 from agents.models import Agent, Message
+from agents.prompt import Equipped
 from agents.retry import settled
 from agents.rows import INPUT, flat_text
 from agents.statements import execute
@@ -52,14 +53,12 @@ def retrieval_faults(given: Any) -> dict[str, str]:
 
 def with_memories(turn: Turn, loaded: Loaded, embed: Embed, window_of: Callable[[str], int]) -> Loaded:
     """Find what is remembered of the run's message; the step as it starts then. Once for each run. Raises Fenced."""
-    sources, asking = loaded.agent.retrieval.get("sources"), _asking(turn, loaded)
-    if not sources or asking is None:
+    wanted, asking = loaded.equipped.agent.retrieval, _asking(turn, loaded)
+    if not wanted.get("sources") or asking is None:
         return loaded
     found = _found(turn, loaded, flat_text(asking.content["content"]), embed)
-    _record(turn, asking.id, _fitting(found, loaded.agent.retrieval.get("tokens", DEFAULT_TOKENS)))
-    fresh = settled(lambda again: load_state(turn, window_of))
-    connection.close()
-    return fresh
+    _record(turn, asking.id, _fitting(found, wanted.get("tokens", DEFAULT_TOKENS)))
+    return load(turn, window_of)
 
 
 def _asking(turn: Turn, loaded: Loaded) -> Row | None:
@@ -74,7 +73,7 @@ def _found(turn: Turn, loaded: Loaded, query: str, embed: Embed) -> Iterator[tup
     """Ids and texts that are not in the window already, best first, of each source in turn."""
     if not query.strip():
         return iter(())
-    agent, sources = loaded.agent, loaded.agent.retrieval["sources"]
+    sources = loaded.equipped.agent.retrieval["sources"]
     seen = {id for row in loaded.window.rows for id in (row.content.get("retrieved") or {}).get("ids", ())}
 
     @cache
@@ -82,21 +81,21 @@ def _found(turn: Turn, loaded: Loaded, query: str, embed: Embed) -> Iterator[tup
         connection.close()
         return embed(handle, text)
 
-    passages = _passages(agent, query, vector) if "archives" in sources else []
+    passages = _passages(loaded.equipped, query, vector) if "archives" in sources else []
     messages = _messages(turn, loaded, query, vector) if "messages" in sources else []
     mixed = chain.from_iterable(zip_longest(passages, messages))
     return (one for one in mixed if one and one[0] not in seen)
 
 
-def _passages(agent: Any, query: str, embed: Embed) -> list[tuple[str, str]]:
-    shelf = Archival(agent.organization_id, agent.archive_ids, nothing_to_keep, embed)
+def _passages(equipped: Equipped, query: str, embed: Embed) -> list[tuple[str, str]]:
+    shelf = Archival(equipped.agent.organization_id, equipped.archive_ids, nothing_to_keep, embed)
     found = shelf.search(query, top_k=CANDIDATES)
     return [(passage.id, f"[{passage.created_at:%Y-%m-%d}] {passage.text}") for passage in found]
 
 
 def _messages(turn: Turn, loaded: Loaded, query: str, embed: Embed) -> list[tuple[str, str]]:
     """What was said aloud and is not in the window any more, in any conversation of the agent."""
-    agent, in_view = loaded.agent, loaded.window.rows[0].seq
+    agent, in_view = loaded.equipped.agent, loaded.window.rows[0].seq
     of_agent = Message.objects.filter(organization_id=agent.organization_id, agent_id=agent.id)
     out_of_view = of_agent.exclude(conversation_id=turn.conversation.id, seq__gte=in_view)
     embedding, own = embedding_of(agent.embedding), Agent.objects.filter(id=agent.id)

@@ -42,15 +42,16 @@ def with_thinking(settings: ModelSettings, wanted: bool | None) -> ModelSettings
     return replace(settings, thinking_budget=budget, reasoning_effort=effort)
 
 
-def tool_specs(agent: Any, client_tools: Iterable[dict[str, Any]]) -> tuple[ToolSpec, ...]:
-    """The agent's tools and the client's own, which take the place of those of the same name."""
-    specs = {row["name"]: spec for row in agent.tool_rows if (spec := tool_spec(row))}
+def tool_specs(rows: Iterable[dict[str, Any]], client_tools: Iterable[dict[str, Any]] = ()) -> tuple[ToolSpec, ...]:
+    """The tools of an agent (agents/prompt.py: Equipped) and the client's own, which take the place of those of the
+    same name."""
+    specs = {row["name"]: spec for row in rows if (spec := _tool_spec(row))}
     specs |= {tool["name"]: _client_tool(tool) for tool in client_tools}
     return tuple(specs.values())
 
 
-def tool_spec(row: dict[str, Any]) -> ToolSpec | None:
-    """One of `tool_rows`; None for a tool of the server that is no longer installed."""
+def _tool_spec(row: dict[str, Any]) -> ToolSpec | None:
+    """None for a tool of the server that is no longer installed."""
     if row["schema"] is None:
         registered = registry.find(row["name"])
         return (

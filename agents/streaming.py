@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import redis
 
-from agents.events import closing_entries
+from agents.events import closing_entries, durable_events
 from agents.loop.events import CallDelta, CallStart, LLMEvent, ReasoningDelta, TextDelta
 from agents.loop.fragments import StringFields
 from agents.loop.style import THINKING_ARGUMENT
@@ -174,6 +174,12 @@ class Publisher:
 
     def _is_private(self, name: str) -> bool:
         return is_speech(name, self._turn.view) or self._turn.thinks_aloud
+
+
+def announce_end(wires: Wires, run: Run) -> None:
+    """For runs that ended without a step. What was stored with the end, nobody has heard of yet."""
+    stored = [{"kind": "event", "data": event} for event in durable_events(run)]
+    wires.send(run.id, [*stored, *closing_entries(run)])
 
 
 def _spoken(text: str) -> Wire:

@@ -3,7 +3,6 @@
 import threading
 import time
 from dataclasses import replace
-from typing import Any
 
 from django.db import connection
 from django.db.models import Q
@@ -19,7 +18,7 @@ from agents.loop.ports import Abort
 from agents.loop.step import Admitted
 from agents.mail import Post
 from agents.models import Agent, AgentArchive, AgentBlock, Message
-from agents.prompt import block_texts
+from agents.prompt import Equipped, block_texts
 from agents.turns import Turn
 from memory.archival import Archival, Embed
 from memory.core import BlockText, CoreMemory
@@ -38,16 +37,17 @@ from tools.spec import ToolReturn
 class CommitTools:
     """agents.ledger.StateCalls: runs calls on freshly locked blocks, inside the commit, and saves what they changed."""
 
-    def __init__(self, turn: Turn, agent: Any):
+    def __init__(self, turn: Turn, equipped: Equipped):
         self._turn = turn
-        self._agent = agent
+        self._equipped = equipped
+        self._agent = equipped.agent
         self._blocks: dict[str, Block] = {}
         self._core: CoreMemory | None = None
 
     def run(self, admitted: Admitted) -> ToolReturn:
         if self._core is None:
             self._core = self._locked()
-        return _run(self._turn, self._agent, admitted, self._core)
+        return _run(self._turn, self._equipped, admitted, self._core)
 
     def save(self) -> None:
         if self._core is None:
@@ -101,9 +101,9 @@ class CommitTools:
 class OutsideTools:
     """agents.loop.step.Toolbox: runs a call while no transaction is open and no connection is kept."""
 
-    def __init__(self, turn: Turn, agent: Any, sandbox: Runner, embed: Embed):
+    def __init__(self, turn: Turn, equipped: Equipped, sandbox: Runner, embed: Embed):
         self._turn = turn
-        self._agent = agent
+        self._equipped = equipped
         self._sandbox = sandbox
         self._embed = embed
         self._lock = threading.Lock()
@@ -114,10 +114,10 @@ class OutsideTools:
         self._count(1)
         faultpoint("c10")
         try:
-            row = next(row for row in self._agent.tool_rows if row["name"] == admitted.call.name)
+            row = next(row for row in self._equipped.tools if row["name"] == admitted.call.name)
             if row["schema"] is None:
-                core = CoreMemory(block_texts(self._agent.block_rows))
-                came_back = _run(self._turn, self._agent, admitted, core, self._sandbox, abort, self._vector)
+                core = CoreMemory(block_texts(self._equipped.blocks))
+                came_back = _run(self._turn, self._equipped, admitted, core, self._sandbox, abort, self._vector)
             else:
                 came_back = self._foreign(row["id"], admitted, abort)
             faultpoint("c12")
@@ -147,20 +147,18 @@ class OutsideTools:
         if tool.mcp_server:
             answer = call_remote(tool.mcp_server, remote_name(tool), admitted.arguments, abort=abort)
             return returned(admitted.call, answer.status, answer.text, tool.return_char_limit)
-        return custom.run(tool, admitted.arguments, admitted.call, self._sandbox, caller(self._agent), abort)
+        return custom.run(tool, admitted.arguments, admitted.call, self._sandbox, caller(self._equipped), abort)
 
 
-def caller(agent: Any) -> custom.Caller:
-    """What a tool gets of the agent that calls it: its secrets, who it is, and a copy of its state.
-
-    agent  a row with its belongings (agents/loading.py)
-    """
+def caller(equipped: Equipped) -> custom.Caller:
+    """What a tool gets of the agent that calls it: its secrets, who it is, and a copy of its state."""
+    agent = equipped.agent
     variables = unseal(agent.sealed_secrets) | {"PERDURE_AGENT_ID": agent.id, "LETTA_AGENT_ID": agent.id}
     told = ("id", "name", "description", "agent_type", "system", "model", "embedding", "timezone", "tags", "metadata")
     shown = ("id", "label", "value", "limit", "description", "read_only")
     state = {name: getattr(agent, name) for name in told}
-    blocks = [{name: block[name] for name in shown} for block in agent.block_rows]
-    tools = [{"id": tool["id"], "name": tool["name"]} for tool in agent.tool_rows]
+    blocks = [{name: block[name] for name in shown} for block in equipped.blocks]
+    tools = [{"id": tool["id"], "name": tool["name"]} for tool in equipped.tools]
     return custom.Caller(variables, state | {"blocks": blocks, "tools": tools})
 
 
@@ -171,7 +169,7 @@ def _gone(admitted: Admitted) -> ToolReturn:
 
 def _run(
     turn: Turn,
-    agent: Any,
+    equipped: Equipped,
     admitted: Admitted,
     core: CoreMemory,
     sandbox: Runner | None = None,
@@ -181,6 +179,7 @@ def _run(
     registered = registry.find(admitted.call.name)
     if registered is None:
         return _gone(admitted)
+    agent = equipped.agent
     context = ToolContext(
         organization_id=turn.run.organization_id,
         agent_id=agent.id,
@@ -188,7 +187,7 @@ def _run(
         effect_key=f"{turn.run.id}:{turn.step.id}:{admitted.call.id}",
         core=core,
         archival=Archival(
-            agent.organization_id, agent.archive_ids, lambda: default_archive(agent, agent.id), embed, agent.id
+            agent.organization_id, equipped.archive_ids, lambda: default_archive(agent, agent.id), embed, agent.id
         ),
         mail=Post(turn, agent, admitted.call.id),
         files=Files(agent, embed),
@@ -201,7 +200,7 @@ def _run(
     return run(registered, admitted.arguments, context, admitted.call, admitted.spec.return_chars)
 
 
-def _near(agent: Any, embed: Embed) -> Near | None:
+def _near(agent: Agent, embed: Embed) -> Near | None:
     embedding = embedding_of(agent.embedding)
     own = Agent.objects.filter(organization_id=agent.organization_id, id=agent.id)
     return history.near(own, [embedding], embed) if embedding else None

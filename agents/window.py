@@ -11,9 +11,9 @@ from agents.loop.state import StepState
 from agents.loop.style import style_for
 from agents.loop.tokens import estimate, estimate_message, estimate_prompt, estimate_tool
 from agents.models import Conversation, Message
-from agents.prompt import agent_with_belongings, block_texts, compiled_prompt, prompt_fingerprint
+from agents.prompt import Equipped, block_texts, compiled_prompt, equipped, prompt_fingerprint
 from agents.rows import said
-from agents.specs import tool_spec
+from agents.specs import tool_specs
 from memory.core import render
 from tools.spec import ToolSpec
 
@@ -31,16 +31,17 @@ class Prompt:
     facts: str
 
 
-def prompt_parts(agent: Any, text: str) -> Prompt:
+def prompt_parts(whole: Equipped, text: str) -> Prompt:
     """The facts stand last, the directories and the rules before them: nothing in a block is taken for any of them."""
+    agent = whole.agent
     body, mark, facts = text.rpartition(_FACTS)
     folders = ""
-    if agent.folder_rows and _DIRECTORIES in body:
+    if whole.folders and _DIRECTORIES in body:
         body, _, folders = body.rpartition(_DIRECTORIES)
     rules = body.rpartition(_RULES)[2] if agent.tool_rules and body.rstrip().endswith("</tool_usage_rules>") else ""
     return Prompt(
         instructions=agent.system,
-        memory=render(block_texts(agent.block_rows), style_for(agent.agent_type).line_numbers),
+        memory=render(block_texts(whole.blocks), style_for(agent.agent_type).line_numbers),
         rules=f"{_RULES}{rules}".strip() if rules else "",
         directories=f"{_DIRECTORIES}{folders}".strip() if folders else "",
         facts=mark + facts,
@@ -58,7 +59,7 @@ class Filling:
     limit   tokens that fit
     """
 
-    agent: Any
+    equipped: Equipped
     rows: list[Message]
     text: str
     prompt: Prompt
@@ -72,15 +73,15 @@ class Filling:
 
 
 def filling(place: Conversation) -> Filling:
-    agent = agent_with_belongings(place)
+    whole = equipped(place)
     rows = sorted(Message.objects.filter(context_messages(place)).defer("terms"), key=place_in_context)
-    text = _current_prompt(agent, place, rows)
-    prompt, tools, handle = prompt_parts(agent, text), _tools(agent), place.model or agent.model
+    text = _current_prompt(whole, place, rows)
+    prompt, tools, handle = prompt_parts(whole, text), _tools(whole), place.model or whole.agent.model
     estimated = _estimated(prompt, tools, rows)
-    by = scale_of(agent, handle, sum(estimated.values()))
+    by = scale_of(whole.counted, handle, sum(estimated.values()))
     tokens = {name: round(size * by) for name, size in estimated.items()}
-    limit = place.context_window_limit or agent.context_window_limit or context_window(handle)
-    return Filling(agent, rows, text, prompt, tools, tokens, limit)
+    limit = place.context_window_limit or whole.agent.context_window_limit or context_window(handle)
+    return Filling(whole, rows, text, prompt, tools, tokens, limit)
 
 
 def _estimated(prompt: Prompt, tools: tuple[ToolSpec, ...], rows: list[Message]) -> dict[str, int]:
@@ -98,16 +99,16 @@ def _estimated(prompt: Prompt, tools: tuple[ToolSpec, ...], rows: list[Message])
     }
 
 
-def _current_prompt(agent: Any, place: Conversation, rows: list[Message]) -> str:
+def _current_prompt(whole: Equipped, place: Conversation, rows: list[Message]) -> str:
     """The stored one, or what the next step would compile in its place."""
     stored: dict[str, Any] = next((row.content for row in rows if row.seq == 1), {})
-    if stored.get("inputs") == prompt_fingerprint(agent):
+    if stored.get("inputs") == prompt_fingerprint(whole):
         return str(stored["text"])
-    return compiled_prompt(agent, place, len(rows) - 1)
+    return compiled_prompt(whole, place, len(rows) - 1)
 
 
-def _tools(agent: Any) -> tuple[ToolSpec, ...]:
+def _tools(whole: Equipped) -> tuple[ToolSpec, ...]:
     """The tools as the model is shown them, with the arguments that the agent's style adds."""
-    specs = tuple(spec for row in agent.tool_rows if (spec := tool_spec(row)))
+    agent, specs = whole.agent, tool_specs(whole.tools)
     style, rules = style_for(agent.agent_type), tuple(rule for rule in agent.tool_rules if rule["type"] not in ORDERING)
     return build_request(StepState(agent.model, "", (), specs, style=style, rules=rules)).tools

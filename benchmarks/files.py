@@ -49,7 +49,7 @@ def keeping(many: int) -> None:
     from agents import folders
     from agents.creation import create_agent
     from agents.files import Files
-    from agents.prompt import agent_with_belongings
+    from agents.prompt import equipped
     from memory import files
     from memory.files import Upload, keep, make_folder
     from tools import registry
@@ -59,7 +59,7 @@ def keeping(many: int) -> None:
     folder = make_folder(owner.id, "Manuals", WORDS_ONLY)
     agent = create_agent(owner.id, model="demo/scripted")
     place, sees = agent.conversations.get(), Files(agent)
-    told("load an agent without folders", lambda: agent_with_belongings(place), 100)
+    told("load an agent without folders", lambda: equipped(place), 100)
     folders.attach(agent, [folder])
 
     def add(name: str, data: bytes, text: str) -> None:
@@ -76,7 +76,7 @@ def keeping(many: int) -> None:
     told("grep it for what is everywhere", lambda: sees.grep("heron", None, 1, 0), 5)
     for number in range(many):
         add(f"{number:05}.md", b"x", "one\ntwo")
-    told(f"load an agent with {many:,} files", lambda: agent_with_belongings(place), 100)
+    told(f"load an agent with {many:,} files", lambda: equipped(place), 100)
 
 
 def told(what: str, work: Callable[[], Any], times: int) -> None:

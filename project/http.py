@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
 from accounts.fields import clean_json
+from agents.accepting import KeyReused
 from agents.errors import (
     BadRequest,
     Conflict,
@@ -28,7 +29,6 @@ from agents.errors import (
 )
 from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.retry import drop_dead_connections
-from agents.runs import KeyReused
 from memory.archival import PassageTooLong
 from memory.core import BlockEditError
 from memory.files import NameTaken

@@ -9,10 +9,10 @@ from django.conf import settings
 from django.db import Error, connection, transaction
 
 from agents import callbacks
+from agents.accepting import answer_overdue
 from agents.faultpoints import faultpoint
 from agents.hints import build_packages, call_back
 from agents.mail import FORGOTTEN
-from agents.runs import answer_overdue
 from tools.packages import overdue
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from django.db import connection
 
 from agents.hints import RUN_TOOL
 from agents.models import Conversation
-from agents.prompt import agent_with_belongings
+from agents.prompt import equipped
 from agents.toolbox import caller
 from tools import custom
 from tools.arguments import parse
@@ -56,7 +56,7 @@ def _tool(question: Question) -> Tool:
 def _caller(question: Question) -> Caller:
     """The agent in its own conversation, if it is named, and the variables that were sent along."""
     place = Conversation.objects.filter(agent_id=question.get("agent"), is_default=True).first()
-    own = caller(agent_with_belongings(place)) if place else Caller({})
+    own = caller(equipped(place)) if place else Caller({})
     return replace(own, variables={**own.variables, **question.get("variables", {})})
 
 

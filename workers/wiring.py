@@ -13,7 +13,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
-from agents import hints, runs
+from agents import hints
+from agents.advancing import advance
 from agents.default_model import default_model
 from agents.errors import LLMError
 from agents.llm.registry import InvalidHandle, Providers, UnknownProvider, context_window, providers_from
@@ -45,7 +46,7 @@ def package_store() -> Path | None:
 
 
 class Outfit:
-    """agents.runs.Outfit, from the settings."""
+    """agents.advancing.Outfit, from the settings."""
 
     def __init__(self) -> None:
         self.wires = Wires(settings.REDIS_URL, settings.STREAM_RETENTION_SECONDS)
@@ -160,5 +161,5 @@ class WorkerProcess:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _work(self, turn: Turn, abort: Abort) -> None:
-        runs.advance(turn, self.outfit, abort)
+        advance(turn, self.outfit, abort)
         self.vector_maker.hear(turn.conversation.id)

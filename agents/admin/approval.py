@@ -12,13 +12,13 @@ from django.utils.safestring import SafeString, mark_safe
 
 from accounts.admin import person
 from accounts.fields import clean_text
+from agents.accepting import Offer, accept
 from agents.admin.consent import verdict
 from agents.admin.display import block_of, link, pretty, transcript_link, when
 from agents.admin.ledger import LedgerAdmin
 from agents.approvals import Answers
 from agents.errors import ClientError
 from agents.models import Approval
-from agents.runs import Offer, accept
 from memory.admin import shortened
 
 

@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from accounts.admin import OfOrganization, ReadOnly
 from agents.admin.display import between, block_of, link, nanoseconds, pretty, short, transcript_link, when
 from agents.admin.retry import RETRYABLE, retry
+from agents.cancelling import cancel
 from agents.models import Message, Run, Step, ToolAttempt
-from agents.runs import cancel
 from agents.streaming import Wires
 from memory.admin import found, shortened
 

@@ -1,8 +1,8 @@
 """Asking again what a run that went wrong was asked."""
 
 from accounts.fields import new_id
+from agents.accepting import Offer, accept
 from agents.models import Run
-from agents.runs import Offer, accept
 
 RETRYABLE = (Run.Status.FAILED, Run.Status.CANCELLED)
 

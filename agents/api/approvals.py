@@ -7,6 +7,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 
+from agents.accepting import Offer, accept
 from agents.api.answers import verdict_of
 from agents.api.pages import page
 from agents.api.requests import checked_id, flag, json_body
@@ -15,7 +16,6 @@ from agents.api.shapes.approvals import approval_shape
 from agents.api.shapes.runs import run_shape
 from agents.api.views import ApiView, answer
 from agents.models import Approval
-from agents.runs import Offer, accept
 
 
 class Approvals(ApiView):

@@ -23,15 +23,16 @@ from django.urls import re_path
 
 from accounts.authentication import Unauthenticated, principal_of
 from accounts.keys import Principal
+from agents.accepting import KeyReused, accept
 from agents.api.async_views import READ_AT_ONCE
 from agents.api.inputs import offer_of_body
 from agents.api.messages import check_model, wires
 from agents.api.scope import conversation, default_conversation, one, owned
+from agents.cancelling import cancel
 from agents.errors import BadRequest, ClientError, Conflict, InvalidRequest, NotFound, PendingApproval, invalid
 from agents.following import follow, in_thread
 from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.models import Conversation, Run
-from agents.runs import KeyReused, accept, cancel
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from agents.api.shapes.values import Shape, moment
 from agents.api.views import ApiView, answer
 from agents.loading import context_messages
 from agents.models import Agent, Conversation, Message
-from agents.prompt import agent_with_belongings, compiled_prompt, prompt_fingerprint
+from agents.prompt import compiled_prompt, equipped, prompt_fingerprint
 from agents.rows import flat_text, said
 from agents.window import filling
 from memory.models import Passage
@@ -57,14 +57,14 @@ class Recompile(ApiView):
 @transaction.atomic
 def recompiled(place: Conversation, *, dry_run: bool, stamped: bool) -> str:
     """A worker that is at a step meanwhile may write its own; the fingerprint tells the next step if that was older."""
-    agent = agent_with_belongings(place)
+    whole = equipped(place)
     system = Message.objects.select_for_update().get(conversation=place, seq=1)
     in_context = Message.objects.filter(context_messages(place)).exclude(seq=1).count()
-    text = compiled_prompt(agent, place, in_context)
+    text = compiled_prompt(whole, place, in_context)
     if not stamped:
         text = _stamped_as(text, system.content["text"])
     if not dry_run:
-        system.content = {"text": text, "inputs": prompt_fingerprint(agent)}
+        system.content = {"text": text, "inputs": prompt_fingerprint(whole)}
         system.save(update_fields=["content"])
     return text
 
@@ -82,7 +82,7 @@ def overview(principal: Principal, place: Conversation) -> Shape:
     window = filling(place)
     prompt, summary = window.prompt, next((row for row in window.rows if row.role == Message.Role.SUMMARY), None)
     counts = window.tokens | dict.fromkeys(UNUSED, 0)
-    archived = owned(principal, Passage).filter(archive_id__in=window.agent.archive_ids).count()
+    archived = owned(principal, Passage).filter(archive_id__in=window.equipped.archive_ids).count()
     return {f"num_tokens_{name}": count for name, count in counts.items()} | {
         "context_window_size_max": window.limit,
         "context_window_size_current": window.total,

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from accounts.authentication import principal_of
 from accounts.fields import new_id
 from accounts.keys import Principal
+from agents.accepting import Offer, accept, close_approval
 from agents.api.agents import providers
 from agents.api.async_views import body_of, only
 from agents.api.inputs import offer_of
@@ -22,11 +23,11 @@ from agents.api.scope import conversation, default_conversation, one, owned
 from agents.api.shapes.runs import run_shape
 from agents.api.sse import event_stream
 from agents.api.views import ApiView, answer
+from agents.cancelling import cancel
 from agents.errors import Conflict, InvalidRequest, NotFound, invalid
 from agents.events import durable_events, failure_of, totals_of
 from agents.following import ended, hub, in_thread, is_over
 from agents.models import TERMINAL, Agent, Approval, Conversation, Message, Run
-from agents.runs import Offer, accept, cancel, close_approval
 from agents.streaming import Wires
 from agents.wire import View, Wire, usage_event
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
 from accounts.authentication import principal_of
 from accounts.keys import Principal
+from agents.accepting import Offer, accept
 from agents.api.agents import providers
 from agents.api.async_views import body_of, only
 from agents.api.compaction import compaction_settings
@@ -16,7 +17,6 @@ from agents.compacting import KIND
 from agents.errors import BadRequest
 from agents.following import ended, hub, in_thread
 from agents.models import Conversation, Message, Run
-from agents.runs import Offer, accept
 
 
 @only("POST")

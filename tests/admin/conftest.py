@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.fields import new_id
 from accounts.models import Organization, Purge, Retention, User
+from agents.accepting import Offer, accept
 from agents.creation import create_agent
 from agents.models import (
     Agent,
@@ -25,7 +26,6 @@ from agents.models import (
     Step,
     ToolAttempt,
 )
-from agents.runs import Offer, accept
 from memory.files import Upload, keep, make_folder
 from memory.models import Archive, Passage
 from tools.mcp.secrets import sealed

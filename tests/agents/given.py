@@ -8,7 +8,8 @@ from django.conf import settings
 
 from accounts.fields import new_id
 from accounts.models import Organization
-from agents import runs
+from agents.accepting import Offer, accept
+from agents.advancing import advance as step
 from agents.creation import create_agent
 from agents.ledger import StepLedger
 from agents.llm.registry import context_window
@@ -16,7 +17,6 @@ from agents.loading import load_state
 from agents.loop.ports import LLM, Abort
 from agents.loop.step import Admitted
 from agents.models import Agent, Approval, Conversation, Message, Run, Step, ToolAttempt
-from agents.runs import Offer, accept
 from agents.streaming import Wires
 from agents.toolbox import CommitTools
 from agents.turns import Turn
@@ -69,7 +69,7 @@ def sandbox() -> Sandbox:
 
 
 class Outfit:
-    """agents.runs.Outfit with one model for every handle."""
+    """agents.advancing.Outfit with one model for every handle."""
 
     def __init__(self, llm: LLM, wires: Wires | None = None, embed: Embed = lambda handle, text: None):
         self._llm = llm
@@ -90,22 +90,28 @@ def advance(
     """Claims and steps, until every answer was asked for. What the model was asked is in the script."""
     script = Script(*answers)
     while len(script.asked) < len(answers):
-        runs.advance(claimed(agent), Outfit(script, embed=embed), abort or Abort())
+        step(claimed(agent), Outfit(script, embed=embed), abort or Abort())
     return script
 
 
-def waits_for_leave(agent: Agent, name: str = "send_message", argument: str = "message") -> Approval:
-    """A call of the agent that waits for an answer; its tool is one that needs a person's leave from now on."""
+def waits_for_leave(
+    agent: Agent, name: str = "send_message", argument: str = "message", queued: Callable[[], object] = lambda: None
+) -> Approval:
+    """A call of the agent that waits for an answer; its tool is one that needs a person's leave from now on.
+
+    `queued` says more behind the message that leads to it, before it does.
+    """
     rules = [rule for rule in agent.tool_rules if rule["tool_name"] != name]
     Agent.objects.filter(id=agent.id).update(tool_rules=[*rules, {"type": "requires_approval", "tool_name": name}])
     said(agent)
+    queued()
     advance(agent, calls((name, {argument: "hi"})))
     return Approval.objects.get(agent=agent, answered_at=None)
 
 
 def ledger(turn: Turn) -> StepLedger:
     loaded = load_state(turn, context_window)
-    return StepLedger(turn, lambda: CommitTools(turn, loaded.agent))
+    return StepLedger(turn, lambda: CommitTools(turn, loaded.equipped))
 
 
 def admitted(turn: Turn, name: str, index: int = 0, attempt: int = 1, **arguments: Any) -> Admitted:

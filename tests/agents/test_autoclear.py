@@ -4,14 +4,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agents import runs
+from agents.accepting import Offer, accept
+from agents.advancing import advance
 from agents.api.agents import state
 from agents.approvals import Answers
 from agents.creation import create_conversation
 from agents.loading import context_messages
 from agents.loop.ports import Abort
 from agents.models import Agent, Conversation, Message
-from agents.runs import accept
 from memory.recall import search
 from tests.agents import given
 from tests.agents.loop.doubles import Script, calls, says
@@ -96,9 +96,7 @@ def test_an_answer_goes_on_with_what_the_asking_run_had():
     given.advance(agent, says("1"))
     given.waits_for_leave(agent)
     before = given.place(agent).context_from
-    accept(
-        given.place(agent), runs.Offer(messages=[], options={}, kind="approval", answers=Answers(verdict=(True, None)))
-    )
+    accept(given.place(agent), Offer(messages=[], options={}, kind="approval", answers=Answers(verdict=(True, None))))
     script = given.advance(agent, says("Rung."))
     assert told(script)[0] == "hello"
     assert [message.role for message in script.asked[-1].messages] == ["user", "assistant", "tool"]
@@ -114,7 +112,7 @@ def test_conversations_forget_each_for_itself():
     accept(other, given.offer("three"))
     script = Script(says("3"))
     turn = claim(other.id, "worker-2", 30)
-    runs.advance(turn, given.Outfit(script), Abort())
+    advance(turn, given.Outfit(script), Abort())
     assert told(script) == ["three"]
     assert in_context(given.place(agent)) == ["two", "to two"]
 

@@ -10,7 +10,7 @@ from agents.files import Files, Wanted
 from agents.llm.registry import context_window
 from agents.loading import load_state
 from agents.models import Agent, AgentFile, AgentFolder, Message
-from agents.prompt import agent_with_belongings, compiled_prompt, prompt_fingerprint
+from agents.prompt import compiled_prompt, equipped, prompt_fingerprint
 from memory import files as stored
 from memory import vectors
 from memory.files import Upload, keep, make_folder
@@ -71,11 +71,11 @@ def open_names(agent, *names, **fields):
 
 def prompt(agent):
     place = given.place(agent)
-    return compiled_prompt(agent_with_belongings(place), place, 0)
+    return compiled_prompt(equipped(place), place, 0)
 
 
 def fingerprint(agent):
-    return prompt_fingerprint(agent_with_belongings(given.place(agent)))
+    return prompt_fingerprint(equipped(given.place(agent)))
 
 
 # Attached and detached
@@ -377,14 +377,14 @@ def test_an_agent_without_folders_has_the_fingerprint_that_it_had(agent):
 
 
 def test_only_the_first_files_of_many_are_listed_and_all_that_are_open(agent, folder, monkeypatch):
-    monkeypatch.setattr("agents.loading.FILES_LISTED", 2)
+    monkeypatch.setattr("agents.prompt.FILES_LISTED", 2)
     for name in "abcd":
         add(folder, name, VALVE)
     open_names(agent, "d")
     shown = prompt(agent)
     assert [name for name in "abcd" if f"- Manuals/{name} (" in shown] == ["a", "b", "d"]
     assert "- and more" in shown
-    monkeypatch.setattr("agents.loading.FILES_LISTED", 4)
+    monkeypatch.setattr("agents.prompt.FILES_LISTED", 4)
     assert "- and more" not in prompt(agent)
 
 

@@ -15,6 +15,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from agents import endings, following, streaming
+from agents.cancelling import cancel
 from agents.events import CLAIM, durable_events
 from agents.following import Hub, Reader, follow
 from agents.loop.events import CallDelta, CallStart, Done, ReasoningDelta, ReasoningEnd, TextDelta
@@ -22,7 +23,6 @@ from agents.loop.messages import Reply
 from agents.loop.reply import fold
 from agents.models import Conversation, Run, Step
 from agents.rows import reply_row
-from agents.runs import cancel
 from agents.streaming import Publisher, channel
 from agents.turns import Hold, Turn
 from agents.wire import parts

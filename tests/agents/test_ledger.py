@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from agents import endings, ledger, runs, turns
+from agents import accepting, cancelling, endings, ledger, loading, turns
 from agents.errors import Fenced, LLMError
 from agents.events import CLAIM
 from agents.loop.decision import Finished, Heartbeat
@@ -275,7 +275,7 @@ WRITES = {
         [given.admitted(turn, "core_memory_append", label="human", content="x")],
         lambda done: Heartbeat(),
     ),
-    "a failure": lambda turn, book: endings.fail(turn, "error", "internal_error", "broken"),
+    "a failure": lambda turn, book: endings.fail(turn, Finished("error", "internal_error", "broken")),
     "a cancel": lambda turn, book: endings.cancel(turn),
     "a wait": lambda turn, book: endings.postpone(turn, 1, LLMError("timeout", "late")),
     "a release": lambda turn, book: endings.release(turn),
@@ -311,9 +311,8 @@ def test_a_late_worker_whose_lease_nobody_took_may_still_commit():
 @pytest.fixture
 def unheard(monkeypatch):
     """Every commit comes through, and is tried again because nobody heard of it."""
-    monkeypatch.setattr(ledger, "settled", given.twice)
-    monkeypatch.setattr(endings, "settled", given.twice)
-    monkeypatch.setattr(runs, "settled", given.twice)
+    for module in (ledger, endings, accepting, cancelling, loading):
+        monkeypatch.setattr(module, "settled", given.twice)
 
 
 def test_a_step_is_committed_once(unheard):
@@ -338,7 +337,9 @@ def test_an_intent_is_committed_once(unheard, tmp_path):
     assert given.tries(run) == [("ring_bell", 1, "succeeded")]
 
 
-@pytest.mark.parametrize("end", [endings.cancel, lambda turn: endings.fail(turn, "error", "internal_error", "broken")])
+@pytest.mark.parametrize(
+    "end", [endings.cancel, lambda turn: endings.fail(turn, Finished("error", "internal_error", "broken"))]
+)
 def test_a_run_ends_once(unheard, end):
     agent = given.agent("ring_bell")
     run = given.said(agent)

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from agents import endings, ledger, runs, toolbox
+from agents import accepting, advancing, cancelling, endings, ledger, toolbox
 from agents.errors import LLMError
 from agents.loop.ports import Abort
 from agents.models import TERMINAL, Conversation, Inbox, Message, Run, Step, ToolAttempt
@@ -129,7 +129,7 @@ class Worker:
 
     def _work(self, turn: Turn, abort: Abort) -> None:
         self.turn = turn
-        runs.advance(turn, given.Outfit(self), abort)
+        advancing.advance(turn, given.Outfit(self), abort)
 
     def end_heartbeat(self) -> None:
         if self.heartbeat._connection:
@@ -221,7 +221,7 @@ class Lifecycle(RuleBasedStateMachine):
     def cancel(self, which):
         run_id = self.accepted[-which % len(self.accepted)]
         self.asked_to_cancel.add(run_id)
-        runs.cancel(run_id, self.wires)
+        cancelling.cancel(run_id, self.wires)
 
     # Time
 
@@ -394,9 +394,10 @@ def _wrong_rows() -> list[str]:
 
 
 def test_whatever_happens_to_its_workers_a_conversation_stays_right(monkeypatch, tmp_path, request):
-    for module in (ledger, runs, toolbox, claims):
+    for module in (accepting, advancing, ledger, toolbox, claims):
         monkeypatch.setattr(module, "faultpoint", halt)
-    monkeypatch.setattr(runs, "hint", lambda conversation_id: None)  # every hint is lost
+    for module in (accepting, advancing, cancelling):
+        monkeypatch.setattr(module, "hint", lambda conversation_id: None)  # every hint is lost
     folders = (tmp_path / str(number) for number in count())
 
     def lifecycle() -> Lifecycle:

@@ -5,7 +5,7 @@ import pytest
 from agents.loading import load_state
 from agents.loop.state import MAX_STEPS
 from agents.models import Agent, Conversation
-from agents.prompt import agent_with_belongings, prompt_fingerprint
+from agents.prompt import equipped, prompt_fingerprint
 from agents.specs import model_settings
 from memory.models import Block
 from tests.agents import given
@@ -81,17 +81,17 @@ def test_what_left_the_context_is_not_loaded():
 )
 def test_what_the_prompt_is_made_of_changes_its_fingerprint(change):
     agent = given.agent(human="Ann")
-    before = prompt_fingerprint(agent_with_belongings(agent.conversations.get()))
-    assert prompt_fingerprint(agent_with_belongings(agent.conversations.get())) == before
+    before = prompt_fingerprint(equipped(agent.conversations.get()))
+    assert prompt_fingerprint(equipped(agent.conversations.get())) == before
     change(agent)
-    assert prompt_fingerprint(agent_with_belongings(agent.conversations.get())) != before
+    assert prompt_fingerprint(equipped(agent.conversations.get())) != before
 
 
 def test_what_is_no_part_of_the_prompt_does_not():
     agent = given.agent()
-    before = prompt_fingerprint(agent_with_belongings(agent.conversations.get()))
+    before = prompt_fingerprint(equipped(agent.conversations.get()))
     Agent.objects.update(name="Other", model="openai/x", tags=["a"], metadata={"a": 1})
-    assert prompt_fingerprint(agent_with_belongings(agent.conversations.get())) == before
+    assert prompt_fingerprint(equipped(agent.conversations.get())) == before
 
 
 @pytest.mark.parametrize(

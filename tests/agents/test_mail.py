@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from agents import ledger, mail, runs
+from agents import ledger, mail
+from agents.advancing import advance
+from agents.cancelling import cancel
 from agents.loop.ports import Abort
 from agents.models import TERMINAL, Agent, Inbox, Run, ToolAttempt
-from agents.runs import cancel
 from agents.streaming import Wires
 from tests.agents import given
 from tests.agents.loop.doubles import Answer, calls, says
@@ -46,7 +47,7 @@ def tagged(*some: str, every: tuple[str, ...] = ("team",)) -> Answer:
 def takes(agent: Agent, *answers: Answer) -> None:
     """The next step of the agent, which has one."""
     script = given.Script(*answers)
-    runs.advance(given.claimed(agent), given.Outfit(script), Abort())
+    advance(given.claimed(agent), given.Outfit(script), Abort())
     assert len(script.asked) == len(answers)
 
 
@@ -302,7 +303,7 @@ def test_a_worker_that_lost_its_hold_sends_nothing(agents: list[Agent]) -> None:
     given.said(ann)
     stale = given.claimed(ann, lease=0)
     given.claimed(ann, "worker-2")
-    runs.advance(stale, given.Outfit(given.Script(ask(bob))), Abort())
+    advance(stale, given.Outfit(given.Script(ask(bob))), Abort())
     assert Run.objects.count() == 1
     assert not ToolAttempt.objects.exists()
 

@@ -8,7 +8,8 @@ import redis
 from django.conf import settings
 
 from accounts.fields import new_id
-from agents import runs, streaming
+from agents import streaming
+from agents.advancing import advance
 from agents.loop.events import CallDelta, CallStart, ReasoningDelta, TextDelta
 from agents.loop.ports import Abort
 from agents.models import Conversation, Run, Step
@@ -130,5 +131,5 @@ def test_without_redis_nothing_fails_and_nothing_is_waited_for_twice(nobody, cap
 def test_a_run_completes_without_redis(nobody):
     agent = given.agent()
     run = given.said(agent)
-    runs.advance(given.claimed(agent), given.Outfit(Script(says("hi")), nobody), Abort())
+    advance(given.claimed(agent), given.Outfit(Script(says("hi")), nobody), Abort())
     assert given.ended(run) == ("completed", "end_turn", None)

@@ -3,12 +3,12 @@
 import pytest
 from django.db import transaction
 
-from agents import runs
+from agents.accepting import accept
+from agents.advancing import advance
 from agents.creation import attach_blocks, create_block, create_conversation
 from agents.loop.ports import Abort
 from agents.models import Agent, AgentBlock, Message
-from agents.prompt import agent_with_belongings
-from agents.runs import accept
+from agents.prompt import equipped
 from agents.toolbox import CommitTools
 from memory.models import Block
 from tests.agents import given
@@ -123,7 +123,7 @@ def test_a_conversation_sees_the_block_that_another_made_meanwhile() -> None:
     create_conversation(agent)
     given.said(agent)
     turn = given.claimed(agent)
-    tools = CommitTools(turn, agent_with_belongings(given.place(agent)))
+    tools = CommitTools(turn, equipped(given.place(agent)))
     append = given.admitted(turn, "core_memory_append", label="human", content="x")
     create = given.admitted(turn, "memory", command="create", path="plans", file_text="mine")
     with transaction.atomic():
@@ -146,7 +146,7 @@ def test_a_conversations_own_copy_is_edited_there_and_neither_deleted_nor_rename
     ]
     turn = claim(place.id, "worker-1", given.LONG)
     assert turn is not None
-    runs.advance(turn, given.Outfit(Script(calls(*asked))), Abort())
+    advance(turn, given.Outfit(Script(calls(*asked))), Abort())
     returns = Message.objects.filter(conversation=place, role="tool").order_by("seq").values_list("text", flat=True)
     assert ["own copy" in text for text in returns] == [True, True, False, False]
     assert blocks(agent) == {"human": "tea", "plans": "rest"}

@@ -6,8 +6,8 @@ import pytest
 from django.db import OperationalError
 from rest_framework import serializers
 
+from agents.accepting import KeyReused
 from agents.errors import BadRequest, Conflict, NotFound, NotServed, invalid
-from agents.runs import KeyReused
 from project.http import error_response, problems
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from agents.accepting import answer_overdue, close_approval
 from agents.models import TERMINAL, Agent, Approval, Run
-from agents.runs import answer_overdue, close_approval
 from tests.agents import given
 from tests.agents.api.conftest import Caller
 from tests.agents.loop.doubles import says

@@ -7,7 +7,7 @@ from django.db import connection
 
 from accounts.keys import issue_key
 from accounts.models import User
-from agents import runs
+from agents.advancing import advance
 from agents.models import Agent, Conversation, Step
 from memory.models import Block, BlockVersion
 from memory.versions import MOST_LINES, difference
@@ -87,7 +87,7 @@ def test_two_conversations_at_once_both_leave_a_version(acme: Caller, agent: Age
     for turn, word in zip(turns, ("two", "three"), strict=True):
         assert turn is not None
         said = calls((APPEND, {"label": "human", "content": word}))
-        runs.advance(turn, given.Outfit(Script(said)), given.Abort())
+        advance(turn, given.Outfit(Script(said)), given.Abort())
     steps = [turn.step.id for turn in turns if turn]
     assert kept(block)[1:] == [(2, "one\ntwo", steps[0]), (3, "one\ntwo\nthree", steps[1])]
 

@@ -28,7 +28,7 @@ def talked(caller, conversation, *turns):
         run = given.accept(place, given.offer(f"question {number}"))
         for _ in answers:
             turn = given.claim(conversation, "worker-1", given.LONG)
-            given.runs.advance(turn, given.Outfit(given.Script(*[answers[turn.step.no - 1]])), given.Abort())
+            given.step(turn, given.Outfit(given.Script(*[answers[turn.step.no - 1]])), given.Abort())
         assert given.ended(run)[0] == "completed"
 
 

@@ -154,7 +154,7 @@ def talk(conversation: str, *answers: Any) -> str:
     for answer in answers:
         turn = given.claim(conversation, "worker-1", given.LONG)
         assert turn is not None
-        given.runs.advance(turn, given.Outfit(given.Script(answer)), given.Abort())
+        given.step(turn, given.Outfit(given.Script(answer)), given.Abort())
     return run.id
 
 

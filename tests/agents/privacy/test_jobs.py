@@ -189,7 +189,7 @@ def test_a_run_that_is_under_way_is_no_obstacle(ann):
     turn = given.claimed(agent)
     done(ann, ERASE)
     assert (Agent.objects.count(), Run.objects.count()) == (0, 0)
-    given.runs.advance(turn, given.Outfit(given.Script(says("too late"))), given.Abort())
+    given.step(turn, given.Outfit(given.Script(says("too late"))), given.Abort())
     assert Message.objects.count() == 0
 
 

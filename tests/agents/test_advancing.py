@@ -1,138 +1,21 @@
-"""Accepting, advancing and cancelling against a real Postgres."""
+"""Advancing against a real Postgres."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
-from accounts.fields import new_id
-from agents import endings, runs
-from agents.creation import create_conversation
-from agents.errors import Cancelled, Fenced, LLMError
+from agents import advancing
+from agents.advancing import backoff
+from agents.errors import Cancelled, LLMError
 from agents.loop.ports import Abort
-from agents.models import Inbox, Message, Run, Step
-from agents.runs import KeyReused, accept, backoff, cancel
-from agents.streaming import Wires
+from agents.models import Inbox, Message, Run
 from memory.models import Block
 from tests.agents import given
 from tests.agents.loop.doubles import Script, calls, says
 from tests.agents.test_ledger import reply
-from workers.claims import claim
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def wires():
-    return Wires(settings.REDIS_URL, 60)
-
-
-# Accepting
-
-
-def test_the_same_key_gives_the_same_run():
-    agent = given.agent()
-    first = given.said(agent, idempotency_key="key:a")
-    assert [given.said(agent, idempotency_key="key:a").id for _ in range(3)] == [first.id] * 3
-    assert Run.objects.count() == 1
-
-
-def test_a_key_with_another_input_is_refused():
-    agent = given.agent()
-    given.said(agent, "one", idempotency_key="key:a")
-    with pytest.raises(KeyReused, match="Use a new one"):
-        given.said(agent, "two", idempotency_key="key:a")
-    with pytest.raises(KeyReused):
-        given.said(agent, "one", idempotency_key="key:a", options={"max_steps": 3})
-    assert Run.objects.count() == 1
-
-
-def test_another_organization_may_use_the_same_key():
-    one, other = given.agent(), given.agent(organization=given.organization("Globex"))
-    assert given.said(one, idempotency_key="key:a").id != given.said(other, idempotency_key="key:a").id
-
-
-def test_without_a_key_the_same_words_are_two_messages():
-    agent = given.agent()
-    assert given.said(agent).id != given.said(agent).id
-
-
-def test_a_retry_of_the_clients_library_attaches_to_its_run():
-    agent = given.agent()
-    first = given.said(agent, key_id="key-1")
-    assert given.said(agent, key_id="key-1", is_retry=True).id == first.id
-    assert given.said(agent, "other words", key_id="key-1", is_retry=True).id != first.id
-    assert given.said(agent, key_id="key-2", is_retry=True).id != first.id
-
-
-def test_a_retry_attaches_for_ten_minutes():
-    agent = given.agent()
-    first = given.said(agent, key_id="key-1")
-    Run.objects.update(created_at=timezone.now() - timedelta(minutes=11))
-    assert given.said(agent, key_id="key-1", is_retry=True).id != first.id
-
-
-def test_a_retry_finds_its_own_conversation_only():
-    agent = given.agent()
-    first = given.said(agent, key_id="key-1")
-    aside = create_conversation(agent)
-    assert accept(aside, given.offer(key_id="key-1", is_retry=True)).id != first.id
-
-
-def test_parallel_accepts_with_one_key_give_one_run():
-    conversation = given.place(given.agent())
-
-    def once(_):
-        try:
-            return accept(conversation, given.offer(idempotency_key="key:a")).id
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(8) as threads:
-        assert len(set(threads.map(once, range(24)))) == 1
-    assert Run.objects.count() == 1
-
-
-def test_parallel_accepts_are_numbered_without_gap_or_double():
-    conversation = given.place(given.agent())
-
-    def once(number):
-        try:
-            return accept(conversation, given.offer(str(number))).seq
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(8) as threads:
-        assert sorted(threads.map(once, range(24))) == list(range(1, 25))
-
-
-def test_an_accept_that_nobody_heard_of_is_found_again(monkeypatch):
-    monkeypatch.setattr(runs, "settled", given.twice)
-    agent = given.agent()
-    given.said(agent)
-    given.said(agent, idempotency_key="key:a")
-    assert Run.objects.count() == 2
-
-
-def test_what_postgres_cannot_store_is_replaced():
-    agent = given.agent()
-    run = given.said(agent, "a\x00b\ud800c", otid="o\x00", options={"override_system": "\udfff"})
-    assert given.fresh(run).input[0]["content"] == "a�b�c"
-    given.advance(agent, says("n\x00te\ud801d"))
-    assert given.transcript(agent) == ["user: a�b�c", "assistant: n�te�d"]
-
-
-def test_the_fingerprint_knows_the_question_not_its_ids():
-    one = given.offer("hello", otid="a")
-    assert one.fingerprint == replace(given.offer("hello", otid="b"), run_id=new_id("run")).fingerprint
-    assert one.fingerprint != given.offer("hello!").fingerprint
-
-
-# Advancing
 
 
 def test_a_turn_with_tools_and_an_answer(tmp_path):
@@ -263,7 +146,7 @@ def test_a_worker_that_was_fenced_says_nothing_and_changes_nothing():
     run = given.said(agent)
     turn = given.claimed(agent, lease=0)
     given.claimed(agent, "worker-2")
-    runs.advance(turn, given.Outfit(Script(says("too late"))), Abort())
+    advancing.advance(turn, given.Outfit(Script(says("too late"))), Abort())
     assert given.fresh(run).status == "running"
     assert given.transcript(agent) == ["user: hello"]
 
@@ -275,7 +158,7 @@ def test_a_bell_that_may_have_been_rung_is_not_rung_again(tmp_path):
     given.ledger(dead).commit(reply(dead, "ring_bell"), [], [given.admitted(dead, "ring_bell")])
     script = Script(says("I am not sure whether it rang"))
     for _ in range(2):
-        runs.advance(given.claimed(agent), given.Outfit(script), Abort())
+        advancing.advance(given.claimed(agent), given.Outfit(script), Abort())
     assert given.tries(run) == [("ring_bell", 1, "interrupted")]
     assert "may or may not have taken effect" in given.transcript(agent)[2]
     assert given.ended(run)[0] == "completed"
@@ -318,92 +201,6 @@ def test_an_edit_by_the_agent_itself_is_in_its_next_step():
     edit = calls(("core_memory_append", {"label": "human", "content": "likes tea"}))
     script = given.advance(agent, edit, says("Noted"))
     assert ["likes tea" in request.system for request in script.asked] == [False, True]
-
-
-# Cancelling
-
-
-def test_a_run_that_nobody_took_is_cancelled_at_once(wires):
-    agent = given.agent()
-    run = given.said(agent)
-    assert cancel(run.id, wires).status == "cancelled"
-    assert given.ended(run) == ("cancelled", "cancelled", None)
-    assert given.transcript(agent) == ["user: hello"]
-    assert Inbox.objects.get().ready_at is None
-
-
-def test_a_run_that_waits_behind_another_leaves_no_trace_in_the_conversation(wires):
-    agent = given.agent()
-    first, second = given.said(agent, "one"), given.said(agent, "two")
-    given.claimed(agent)
-    assert cancel(second.id, wires).status == "cancelled"
-    assert given.fresh(first).status == "running"
-    assert given.fresh(second).final_event_seq is not None
-    assert given.transcript(agent) == ["user: one"]
-
-
-def test_a_run_between_its_steps_is_cancelled_at_once(wires, tmp_path):
-    agent = given.agent("set_lamp")
-    run = given.said(agent)
-    given.advance(agent, calls(("set_lamp", {"folder": str(tmp_path)})))
-    assert cancel(run.id, wires).status == "cancelled"
-    assert given.steps(run) == ["committed", "aborted"]
-    assert given.fresh(run).steps_done == 1
-
-
-def test_a_run_under_work_is_asked_for_and_ended_by_its_worker(wires):
-    agent = given.agent()
-    run = given.said(agent)
-    turn = given.claimed(agent)
-    assert cancel(run.id, wires).status == "running"
-    assert given.fresh(run).cancel_requested_at is not None
-    abort = Abort()
-    abort.press("cancelled")
-    runs.advance(turn, given.Outfit(Script()), abort)
-    assert given.ended(run) == ("cancelled", "cancelled", None)
-
-
-def test_a_run_whose_worker_died_is_cancelled_and_its_calls_are_paired(wires):
-    agent = given.agent("ring_bell", "set_lamp")
-    run = given.said(agent)
-    dead = given.claimed(agent, lease=0)
-    answer = reply(dead, "ring_bell", "set_lamp")
-    given.ledger(dead).commit(answer, [], [given.admitted(dead, "ring_bell")])
-    assert cancel(run.id, wires).status == "cancelled"
-    why = "The user cancelled the request, so this call was not completed."
-    assert given.transcript(agent)[2:] == [f"tool: {why}"] * 2
-    assert given.tries(run) == [("ring_bell", 1, "cancelled"), ("set_lamp", 1, "cancelled")]
-    with pytest.raises(Fenced):
-        endings.release(dead)
-
-
-def test_cancelling_twice_or_after_the_end_changes_nothing(wires):
-    agent = given.agent()
-    done = given.said(agent)
-    given.advance(agent, says("hi"))
-    stopped = given.said(agent)
-    cancel(stopped.id, wires)
-    before = list(Run.objects.order_by("seq").values())
-    assert cancel(done.id, wires).status == "completed"
-    assert cancel(stopped.id, wires).status == "cancelled"
-    assert list(Run.objects.order_by("seq").values()) == before
-
-
-def test_the_runs_behind_a_cancelled_one_go_on(wires):
-    agent = given.agent()
-    first, second = given.said(agent, "one"), given.said(agent, "two")
-    cancel(first.id, wires)
-    assert Inbox.objects.get().ready_at is not None
-    given.advance(agent, says("hi"))
-    assert given.ended(second)[0] == "completed"
-
-
-def test_nothing_is_left_to_claim_when_all_has_ended(wires):
-    agent = given.agent()
-    cancel(given.said(agent).id, wires)
-    assert claim(given.place(agent).id, "worker-1", 30) is None
-    assert given.place(agent).lease_until is None
-    assert Step.objects.get().status == "aborted"
 
 
 # Waiting
