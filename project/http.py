@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from io import BytesIO
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -15,6 +16,7 @@ from rest_framework.response import Response
 from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
 from accounts.fields import clean_json
 from agents.accepting import KeyReused
+from agents.api.requests import check_values
 from agents.errors import (
     BadRequest,
     Conflict,
@@ -134,8 +136,10 @@ class Body(JSONParser):
     """A request's JSON, without what Postgres cannot store."""
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        raw = stream.read()
+        check_values(raw)
         try:
-            return clean_json(super().parse(stream, media_type, parser_context))
+            return clean_json(super().parse(BytesIO(raw), media_type, parser_context))
         except RecursionError:
             raise exceptions.ParseError("JSON decode error: nested too deeply") from None
 

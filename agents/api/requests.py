@@ -13,6 +13,9 @@ from accounts.fields import ID_PATTERN, clean_json
 from agents.errors import NotServed, invalid
 
 MAX_INTEGER = 10**12 - 1
+MOST_VALUES = 400_000
+"""In a body, as its commas and brackets tell. Pictures have none, and long texts few: what has more of them becomes a
+gigabyte of lists, and takes a quarter of a minute."""
 
 # What ids are called in paths, where that is not the kind's own name.
 _IN_PATHS = {"conv": "conversation_id", "source": "folder_id"}
@@ -35,6 +38,7 @@ def json_body(request: HttpRequest) -> dict[str, Any]:
         raise invalid(["body"], f"The body may have {settings.LARGEST_JSON:,} bytes", "too_long") from None
     if not raw:
         return {}
+    check_values(raw)
     try:
         body = clean_json(json.loads(raw))
     except (ValueError, RecursionError) as error:
@@ -42,6 +46,12 @@ def json_body(request: HttpRequest) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise invalid(["body"], "Should be an object", "model_type")
     return body
+
+
+def check_values(raw: bytes) -> None:
+    """Raises InvalidRequest for a body that is to become too many values."""
+    if sum(map(raw.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise invalid(["body"], f"The body may have {MOST_VALUES:,} commas and brackets", "too_long")
 
 
 def flag(query: Mapping[str, str], name: str) -> bool | None:

@@ -140,6 +140,19 @@ def test_a_model_that_cannot_be_called_is_refused_before_anything_is_stored(acme
 # Long bodies
 
 
+@pytest.mark.parametrize("end", ["messages/async", "reset-messages"])
+@pytest.mark.parametrize("value", ["[]", '""', "{}", "1"])
+def test_a_body_of_too_many_values_is_refused(acme, path, end, value):
+    method = "POST" if end == "messages/async" else "PATCH"
+    raw = f'{{"input": [{",".join([value] * 400_000)}]}}'.encode()
+    [problem] = acme.refused(422, method, path.replace("messages/async", end), raw=raw)
+    assert (problem["loc"], problem["msg"]) == (["body"], "The body may have 400,000 commas and brackets")
+
+
+def test_a_long_text_with_commas_is_taken(acme, path):
+    assert acme.post(path, {"input": "well, " * 300_000})["status"] == "created"
+
+
 @pytest.fixture
 def read(monkeypatch):
     """Whether each body was read in an event loop."""
