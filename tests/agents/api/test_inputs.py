@@ -94,6 +94,7 @@ TOOL_CALL_ID = ["body", "messages", 0, "tool_returns", 0, "tool_call_id"]
         ({"messages": [picture(type="base64", data="AAAA")]}, [*SOURCE, "media_type"]),
         ({"messages": [picture(type="base64", media_type="image/png", data="")]}, [*SOURCE, "data"]),
         ({"messages": [picture(**PNG | {"data": "data:image/png;base64,AAAA"})]}, [*SOURCE, "data"]),
+        ({"messages": [picture(**PNG | {"data": "A" + " " * 1_000_000 + "!"})]}, [*SOURCE, "data"]),  # without hours
         ({"messages": [picture(type="letta", file_id="file-1")]}, [*SOURCE, "media_type"]),
         ({"messages": [user(otid=7)]}, ["body", "messages", 0, "otid"]),
         ({"messages": [user(name=["x"])]}, ["body", "messages", 0, "name"]),
