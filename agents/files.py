@@ -23,6 +23,7 @@ MATCHES = 20
 GREP_SECONDS = 5.0
 MOST_CONTEXT = 20
 LONGEST_PATTERN = 1_000
+LONGEST_INCLUDE = 1_000
 LONGEST_LINE = 500
 _NAMED = 20
 
@@ -120,6 +121,9 @@ class Files:
     def grep(self, pattern: str, include: str | None, context_lines: int, offset: int) -> str:
         """Raises ToolError."""
         known = self._paths()
+        # To understand one takes the square of its length.
+        if include is not None and len(include) > LONGEST_INCLUDE:
+            raise ToolError(f"`include` has at most {LONGEST_INCLUDE} characters.")
         chosen = {path: id for path, id in known.items() if include is None or _fits(path, include)}
         if not chosen:
             raise ToolError(f"No file fits {include!r}. {_there(known)}" if known else _there(known))

@@ -42,5 +42,7 @@ def _how_to_answer(approval: dict[str, Any]) -> str:
 
 
 def _line(call: dict[str, Any]) -> str:
+    """One line whatever the model wrote: a second one might look as if it were ours."""
     by_client = " (the client runs it)" if call["by_client"] else ""
-    return f"{printable(call['name'])} {shortened(printable(call['arguments']), LONGEST)}{by_client}"
+    name, arguments = (" ".join(printable(call[part]).split()) for part in ("name", "arguments"))
+    return f"{name} {shortened(arguments, LONGEST)}{by_client}"

@@ -125,10 +125,14 @@ def shortened(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]} ... ({len(text) - longest} more characters)"
 
 
+_TURNING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+"""Letters that turn the order of those around them: a call that waits for leave would read as another."""
+
+
 def printable(text: str) -> str:
     """Without control characters: what a model or a tool writes must not steer the terminal."""
     return "".join(character for character in text if character in "\n\t" or is_printable(ord(character)))
 
 
 def is_printable(code: int) -> bool:
-    return 0x20 <= code < 0x7F or code >= 0xA0
+    return 0x20 <= code < 0x7F or (code >= 0xA0 and code not in _TURNING)

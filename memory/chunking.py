@@ -39,11 +39,12 @@ def pieces(text: str, size: int) -> Iterator[Piece]:
 def _parts(text: str, size: int) -> Iterator[_Line]:
     """The numbered lines; one that is too long, in parts."""
     for number, line in enumerate(text.split("\n"), 1):
-        while len(line) > size:
-            end = line.rfind(" ", size // 2, size) + 1 or size
-            yield number, line[:end].rstrip()
-            line = line[end:]
-        yield number, line
+        start = 0
+        while len(line) - start > size:
+            end = line.rfind(" ", start + size // 2, start + size) + 1 or start + size
+            yield number, line[start:end].rstrip()
+            start = end
+        yield number, line[start:]
 
 
 def _best_end(lines: Sequence[_Line], size: int) -> int:

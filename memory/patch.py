@@ -13,14 +13,18 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
-from memory.core import BlockEditError, CoreMemory, check_unnumbered
+from memory.core import LINES_NAMED, BlockEditError, CoreMemory, check_unnumbered
 
 _HEADER = re.compile(r"\*\*\* (Update|Add|Delete) (?:Block|File): *(.+)")
 _MOVE = re.compile(r"\*\*\* Move to: *(.+)")
 _FRAME = ("*** Begin Patch", "*** End Patch", "*** End of File")
 _NUMBERS = re.compile(r"@@ -\d+(,\d+)? \+\d+(,\d+)? @@ ?")
 _FORM = "Begin each line with a space (it stays), - (it goes) or + (it comes)."
+
+MOST_PLACES = 200
+"""That one patch may change: each is looked for in all of its block."""
 
 
 @dataclass(slots=True)
@@ -70,6 +74,8 @@ def apply(core: CoreMemory, path: str, patch: str) -> dict[str, str | None]:
     sections = list(_sections(path, patch))
     if not sections:
         raise BlockEditError(f"The patch is empty. {_FORM}")
+    if (places := sum(max(len(section.hunks), 1) for section in sections)) > MOST_PLACES:
+        raise BlockEditError(f"The patch is for {places} places, and may be for {MOST_PLACES}. Send it in parts.")
     values: dict[str, str | None] = {}
     for section in sections:
         label, value = _applied(core, section)
@@ -140,7 +146,7 @@ def _patched(label: str, value: str, hunks: list[Hunk]) -> str:
 def _only(label: str, lines: list[str], wanted: list[str], start: int, stripped: bool = False) -> int:
     """Where these lines stand, from line `start` on, which has to be in one place."""
     shown = [line.strip() for line in lines] if stripped else lines
-    places = [at for at in range(start, len(lines) - len(wanted) + 1) if shown[at : at + len(wanted)] == wanted]
+    places = list(islice(_places(shown, wanted, start), LINES_NAMED + 1))
     if len(places) == 1:
         return places[0]
     quoted = "\n".join(wanted)
@@ -150,8 +156,19 @@ def _only(label: str, lines: list[str], wanted: list[str], start: int, stripped:
             f"The patch does not fit block {label!r}: these lines do not stand there{below}, one after another:\n"
             f"{quoted}\nCopy them exactly as the block shows them, without line numbers."
         )
-    numbers = ", ".join(str(place + 1) for place in places[:10])
+    numbers = ", ".join(str(place + 1) for place in places[:LINES_NAMED])
     raise BlockEditError(
         f"The patch fits block {label!r} in more than one place{below} (at lines {numbers}):\n{quoted}\n"
         "Add lines that stay before or after, or a line '@@ ' with one that stands above."
     )
+
+
+def _places(lines: list[str], wanted: list[str], start: int) -> Iterator[int]:
+    """Looked for as one text: line by line, it would take the one number of lines times the other."""
+    text, sought = ("\n".join(["", *part, ""]) for part in (lines[start:], wanted))
+    at, line = text.find(sought), start
+    before = 0
+    while at >= 0:
+        line += text.count("\n", before, at)
+        yield line
+        before, at = at, text.find(sought, at + 1)

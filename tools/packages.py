@@ -137,12 +137,12 @@ def _installed(store: Path, tool: Tool, index: str | None) -> str | None:
 def _uv(place: str, target: Path, wanted: list[str], index: str | None) -> str | None:
     command = [find_uv_bin(), "pip", "install", "--only-binary", ":all:", "--target", str(target)]
     command += ["--python", sys.executable, "--no-config", "--no-cache", "--link-mode", "copy", "--no-progress", "-q"]
+    passed_on = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
+    environment = passed_on | {"PATH": "/usr/bin:/bin", "HOME": place, "TMPDIR": place}
     if index and Path(index).is_absolute():
         command += ["--no-index", "--find-links", index]
     elif index:
-        command += ["--default-index", index]
-    passed_on = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
-    environment = passed_on | {"PATH": "/usr/bin:/bin", "HOME": place, "TMPDIR": place}
+        environment["UV_DEFAULT_INDEX"] = index  # not an argument, which every user of the machine can see
     process = subprocess.Popen(
         [*command, "--", *wanted],
         stdin=subprocess.DEVNULL,

@@ -9,7 +9,13 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from accounts.authentication import principal_of
+from agents.api.requests import json_body
+from agents.following import in_thread
+
 AsyncView = Callable[..., Awaitable[HttpResponseBase]]
+
+READ_AT_ONCE = 50_000  # bytes
 
 
 def only(method: str) -> Callable[[AsyncView], AsyncView]:
@@ -27,6 +33,19 @@ def only(method: str) -> Callable[[AsyncView], AsyncView]:
         return guarded
 
     return guard
+
+
+async def body_of(request: HttpRequest) -> dict[str, Any]:
+    """The body as an object. Of a long one everybody would have to wait for the end: it is read in a thread, and for
+    those alone who have a key."""
+    if len(request.body) <= READ_AT_ONCE:
+        return json_body(request)
+
+    def read() -> dict[str, Any]:
+        principal_of(request.headers.get("Authorization"))
+        return json_body(request)
+
+    return await in_thread(read)
 
 
 def in_its_thread(view: Any) -> AsyncView:

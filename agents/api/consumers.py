@@ -24,6 +24,7 @@ from django.urls import re_path
 from accounts.authentication import Unauthenticated, principal_of
 from accounts.keys import Principal
 from agents.accepting import KeyReused, accept
+from agents.api.async_views import READ_AT_ONCE
 from agents.api.inputs import offer_of_body
 from agents.api.messages import check_model, wires
 from agents.api.scope import conversation, default_conversation, one, owned
@@ -82,7 +83,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
         async with self.sending:
             pass  # who does not read is not heard either: each further request would leave more in memory
         try:
-            request = _request(text_data)
+            request = await _request(text_data)
             act = {"send": self._send, "subscribe": self._subscribe, "cancel": self._cancel}.get(
                 str(request.get("type"))
             )
@@ -211,9 +212,13 @@ def _detail(error: Exception) -> Any:
     return error.detail if isinstance(error, PendingApproval) else str(error)
 
 
-def _request(text: str | None) -> dict[str, Any]:
+async def _request(text: str | None) -> dict[str, Any]:
     if text is None or len(text) > MAX_FRAME:
         raise invalid([], f"Send JSON text of at most {MAX_FRAME} characters", "too_long")
+    return _read(text) if len(text) <= READ_AT_ONCE else await in_thread(_read, text)
+
+
+def _read(text: str) -> dict[str, Any]:
     try:
         request = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -11,9 +11,8 @@ from rest_framework.request import Request
 from accounts.authentication import principal_of
 from accounts.keys import Principal
 from agents.api.asking import ONCE, answer_of, asked, unserved
-from agents.api.async_views import AsyncView, in_its_thread, only
+from agents.api.async_views import AsyncView, body_of, in_its_thread, only
 from agents.api.mcp_configs import McpServerChange, McpServerFields, columns_of, mcp_server_shape
-from agents.api.requests import json_body
 from agents.api.scope import one, owned
 from agents.api.shapes.tools import tool_shape
 from agents.api.views import ApiView, answer
@@ -127,7 +126,7 @@ async def refresh(request: HttpRequest, mcp_server_id: str) -> HttpResponseBase:
 @only("POST")
 async def run(request: HttpRequest, mcp_server_id: str, tool_id: str) -> HttpResponseBase:
     """Run a tool by hand. One that fails is an answer, too; a server that does not answer is an error."""
-    args = json_body(request).get("args") or {}
+    args = (await body_of(request)).get("args") or {}
     if not isinstance(args, dict):
         raise invalid(["body", "args"], "Should be an object", "dict_type")
 

@@ -15,16 +15,16 @@ from accounts.fields import new_id
 from accounts.keys import Principal
 from agents.accepting import Offer, accept, close_approval
 from agents.api.agents import providers
-from agents.api.async_views import only
+from agents.api.async_views import body_of, only
 from agents.api.inputs import offer_of
 from agents.api.message_lists import newest, types_asked
-from agents.api.requests import flag, json_body
+from agents.api.requests import checked_id, flag
 from agents.api.scope import conversation, default_conversation, one, owned
 from agents.api.shapes.runs import run_shape
 from agents.api.sse import event_stream
 from agents.api.views import ApiView, answer
 from agents.cancelling import cancel
-from agents.errors import Conflict, InvalidRequest, invalid
+from agents.errors import Conflict, InvalidRequest, NotFound, invalid
 from agents.events import durable_events, failure_of, totals_of
 from agents.following import ended, hub, in_thread, is_over
 from agents.models import TERMINAL, Agent, Approval, Conversation, Message, Run
@@ -56,24 +56,24 @@ async def send(request: HttpRequest, agent_id: str) -> HttpResponseBase:
 
 @only("POST")
 async def stream(request: HttpRequest, agent_id: str) -> HttpResponseBase:
-    body = json_body(request) | {"streaming": True}
+    body = await body_of(request) | {"streaming": True}
     return await _send(request, lambda principal: default_conversation(principal, agent_id), body=body)
 
 
 @only("POST")
 async def send_to_conversation(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
-    agent_id = json_body(request).get("agent_id")
+    body = await body_of(request)
 
     def find(principal: Principal) -> Conversation:
-        return conversation(principal, conversation_id, agent_id, where_agent="body")
+        return conversation(principal, conversation_id, body.get("agent_id"), where_agent="body")
 
-    return await _send(request, find, streaming=True)
+    return await _send(request, find, streaming=True, body=body)
 
 
 @only("POST")
 async def send_async(request: HttpRequest, agent_id: str) -> HttpResponseBase:
     """Answers at once, with the run."""
-    body = json_body(request)
+    body = await body_of(request)
 
     def work() -> dict[str, Any]:
         principal = principal_of(request.headers.get("Authorization"))
@@ -92,7 +92,7 @@ async def _send(
     streaming: bool = False,
     body: dict[str, Any] | None = None,
 ) -> HttpResponseBase:
-    body = json_body(request) if body is None else body
+    body = await body_of(request) if body is None else body
     streaming = body.get("streaming", streaming) is True
     _check_streaming(body, streaming)
 
@@ -209,11 +209,10 @@ class Cancel(ApiView):
             raise InvalidRequest([{"loc": ["body", "run_ids"], "msg": "Should be a list of ids", "type": "list_type"}])
         runs = owned(principal, Run).filter(agent=agent)
         if named:
-            ids = [one(principal, Run, id, runs, ("body", "run_ids", at)).id for at, id in enumerate(named)]
-        else:
-            # The last first, so that none is begun while the others are cancelled.
-            ids = list(runs.exclude(status__in=TERMINAL).order_by("-seq").values_list("id", flat=True))
-        closed = {} if named else _closed(Conversation.objects.filter(agent=agent))
+            return answer(_each_cancelled(runs, named))
+        # The last first, so that none is begun while the others are cancelled.
+        ids = list(runs.exclude(status__in=TERMINAL).order_by("-seq").values_list("id", flat=True))
+        closed = _closed(Conversation.objects.filter(agent=agent))
         if not ids and not closed:
             raise Conflict(f"Agent {agent_id} has no active run to cancel.")
         return answer({id: _cancelled(id) for id in ids} | closed)
@@ -228,6 +227,16 @@ class CancelConversation(ApiView):
         if not ids and not closed:
             raise Conflict(f"Conversation {conversation_id} has no active run to cancel.")
         return answer({id: _cancelled(id) for id in ids} | closed)
+
+
+def _each_cancelled(runs: QuerySet[Run], named: list[str]) -> dict[str, str]:
+    """Looked up all at once: a body has room for twenty thousand ids. Of those that have ended, how they have."""
+    for at, id in enumerate(named):
+        checked_id("run", id, ("body", "run_ids", at))
+    known = dict(runs.filter(id__in=named).values_list("id", "status"))
+    if missing := next((id for id in named if id not in known), None):
+        raise NotFound("Run", missing)
+    return {id: known[id] if known[id] in TERMINAL else _cancelled(id) for id in dict.fromkeys(named)}
 
 
 def _closed(conversations: QuerySet[Conversation]) -> dict[str, str]:

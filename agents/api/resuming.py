@@ -6,8 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponseBase
 
 from accounts.authentication import principal_of
-from agents.api.async_views import only
-from agents.api.requests import json_body
+from agents.api.async_views import body_of, only
 from agents.api.scope import conversation, one
 from agents.api.sse import event_stream
 from agents.errors import NotFound, invalid
@@ -18,7 +17,7 @@ from agents.models import TERMINAL, Conversation, Run
 @only("POST")
 async def resume_run(request: HttpRequest, run_id: str) -> HttpResponseBase:
     """A run's stream again, from behind `starting_after`. Any run can be resumed, and as long as it is kept."""
-    body = json_body(request)
+    body = await body_of(request)
 
     def find() -> str:
         return str(one(principal_of(request.headers.get("Authorization")), Run, run_id).id)
@@ -29,7 +28,7 @@ async def resume_run(request: HttpRequest, run_id: str) -> HttpResponseBase:
 @only("POST")
 async def resume_conversation(request: HttpRequest, conversation_id: str) -> HttpResponseBase:
     """From behind `starting_after`. `batch_size` and `poll_interval` are of no use here: events are told at once."""
-    body = json_body(request)
+    body = await body_of(request)
 
     def find() -> str:
         principal = principal_of(request.headers.get("Authorization"))

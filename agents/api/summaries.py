@@ -9,10 +9,9 @@ from accounts.authentication import principal_of
 from accounts.keys import Principal
 from agents.accepting import Offer, accept
 from agents.api.agents import providers
-from agents.api.async_views import only
+from agents.api.async_views import body_of, only
 from agents.api.compaction import compaction_settings
 from agents.api.messages import outcome
-from agents.api.requests import json_body
 from agents.api.scope import conversation, default_conversation
 from agents.compacting import KIND
 from agents.errors import BadRequest
@@ -37,7 +36,7 @@ async def compact(request: HttpRequest, conversation_id: str) -> HttpResponseBas
 async def _compacted(
     request: HttpRequest, find: Callable[[Principal, dict[str, Any]], Conversation]
 ) -> HttpResponseBase:
-    body = json_body(request)
+    body = await body_of(request)
 
     def prepare() -> tuple[Conversation, Offer]:
         principal = principal_of(request.headers.get("Authorization"))

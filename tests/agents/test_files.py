@@ -273,6 +273,7 @@ def test_a_pattern_that_takes_for_ever_is_stopped(agent, folder, monkeypatch):
         ({"pattern": ""}, "1 to 1000 characters"),
         ({"pattern": "x" * 1_001}, "1 to 1000 characters"),
         ({"pattern": "x", "include": "*.nothing"}, r"No file fits '\*.nothing'. There are: Manuals/x"),
+        ({"pattern": "x", "include": "[" * 1_001}, "`include` has at most 1000 characters"),
         ({"pattern": "x", "context": 21}, "0 to 20"),
         ({"pattern": "x", "offset": -1}, "not negative"),
     ],

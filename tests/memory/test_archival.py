@@ -1,5 +1,6 @@
 """Archival memory against a real Postgres: what is found, in which order, and what never is."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import uuid4
@@ -7,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from accounts.models import Organization
-from memory.archival import Archival, PassageTooLong
+from memory.archival import Archival, Draft, PassageTooLong
 from memory.models import Archive, Passage
 from memory.search import SearchError
 
@@ -245,3 +246,10 @@ def test_other_archives_and_other_organizations_stay_unseen(archival, archive):
         Passage.objects.create(organization=owner, archive=shelf, text="tea the", created_at=JANUARY)
     assert archival.search("tea") == []
     assert archival.search("the") == []
+
+
+def test_long_passages_are_told_apart_in_a_moment(archival):
+    archival.insert_many([Draft("heron " + " ".join(f"w{n}x{word}" for word in range(2_500))) for n in range(120)])
+    began = time.process_time()
+    assert len(archival.search("heron", top_k=100)) == 100
+    assert time.process_time() - began < 1.5

@@ -1,5 +1,7 @@
 """Texts in pieces: none too long, nothing lost, and each knows its lines."""
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +26,12 @@ def test_a_line_that_is_too_long_is_cut_between_words():
 
 def test_a_word_that_is_too_long_is_cut():
     assert [piece.text for piece in pieces("x" * 25, 10)] == ["x" * 10, "x" * 10, "x" * 5]
+
+
+def test_a_file_of_one_line_is_cut_in_one_pass():
+    began = time.process_time()
+    assert len(list(pieces("\U0001f4a7" * 2_000_000, 200))) == 10_000
+    assert time.process_time() - began < 2
 
 
 def test_of_white_space_there_are_no_pieces():

@@ -1,9 +1,13 @@
 """Patches of core memory: what they change, and what they say when they do not fit."""
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memory.core import BlockEditError, BlockText, CoreMemory
-from memory.patch import apply
+from memory.patch import _places, apply
 
 LINES = "Name: Ann\nLikes tea\nFamily\n  a son\nWork\n  a son of a boss"
 
@@ -90,3 +94,24 @@ def test_what_does_not_fit_is_told(patch: str, told: str) -> None:
 def test_a_place_that_is_not_the_only_one_is_refused() -> None:
     with pytest.raises(BlockEditError, match=r"more than one place \(at lines 1, 3\)"):
         apply(core(human="x\ny\nx"), "human", "-x")
+
+
+def test_thousands_of_lines_that_are_all_the_same() -> None:
+    began = time.process_time()
+    with pytest.raises(BlockEditError, match="in more than one place"):
+        apply(CoreMemory([BlockText("human", "\n" * 40_000, 100_000)]), "human", "\n".join(["-"] * 20_000))
+    assert time.process_time() - began < 2
+
+
+def test_a_patch_for_too_many_places() -> None:
+    with pytest.raises(BlockEditError, match="for 300 places, and may be for 200"):
+        apply(core(), "human", "\n".join(f"@@\n-{n}\n+x" for n in range(300)))
+
+
+lines = st.lists(st.sampled_from(["", "a", "b"]), max_size=12)
+
+
+@given(lines, st.lists(st.sampled_from(["", "a", "b"]), min_size=1, max_size=3), st.integers(0, 12))
+def test_lines_are_found_where_they_stand(of_block: list[str], wanted: list[str], start: int) -> None:
+    ends = range(start, len(of_block) - len(wanted) + 1)
+    assert list(_places(of_block, wanted, start)) == [at for at in ends if of_block[at : at + len(wanted)] == wanted]

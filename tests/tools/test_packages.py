@@ -248,3 +248,17 @@ def test_a_password_in_an_address_is_not_told() -> None:
         packages._told("at https://me:secret@index.example/simple", "/nowhere", None)
         == "at https://…@index.example/simple"
     )
+
+
+def test_the_password_of_an_index_is_no_argument(
+    saved: Any, store: Path, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arguments of a process are seen by every user of the machine."""
+    settings.TOOL_PACKAGE_INDEX = index = "https://somebody:s3cret@index.example/simple"
+    script = tmp_path / "uv"
+    script.write_text(f"#!/bin/sh\necho $* > {tmp_path}/arguments\necho $UV_DEFAULT_INDEX > {tmp_path}/index\nexit 1\n")
+    script.chmod(0o700)
+    monkeypatch.setattr(packages, "find_uv_bin", lambda: str(script))
+    assert built(saved())[0] == "failed"
+    assert "s3cret" not in (tmp_path / "arguments").read_text()
+    assert (tmp_path / "index").read_text() == f"{index}\n"

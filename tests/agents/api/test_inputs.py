@@ -1,9 +1,14 @@
 """What may be sent to a conversation, and how each fault is told."""
 
+import asyncio
+import json
+
 import pytest
 
+from agents.api import async_views
 from agents.api.inputs import MAX_MESSAGES
 from agents.models import Message, Run
+from tools.bounded_schema import LONGEST
 
 
 @pytest.fixture
@@ -103,6 +108,10 @@ TOOL_CALL_ID = ["body", "messages", 0, "tool_returns", 0, "tool_call_id"]
         ({"messages": [{"type": "approval", "approvals": []}]}, ["body", "messages", 0, "approvals"]),
         ({"messages": [{"type": "tool_return", "tool_returns": [{}]}]}, TOOL_CALL_ID),
         ({"input": "hi", "client_tools": [{"name": ""}]}, ["body", "client_tools", 0, "name"]),
+        (
+            {"input": "hi", "client_tools": [{"name": "t", "parameters": {"description": "x" * LONGEST}}]},
+            ["body", "client_tools", 0, "parameters"],
+        ),
         ({"input": "hi", "max_steps": 0}, ["body", "max_steps"]),
         ({"input": "hi", "max_steps": True}, ["body", "max_steps"]),
         ({"input": "hi", "max_steps": "three"}, ["body", "max_steps"]),
@@ -127,6 +136,39 @@ def test_options_of_streams_need_a_stream(acme, path, option):
 def test_a_model_that_cannot_be_called_is_refused_before_anything_is_stored(acme, path, handle, status):
     assert acme.refused(status, "POST", path, {"input": "hi", "override_model": handle})
     assert Run.objects.count() == 0
+
+
+# Long bodies
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Whether each body was read in an event loop."""
+    found = []
+
+    def noted(request):
+        try:
+            asyncio.get_running_loop()
+            found.append(True)
+        except RuntimeError:
+            found.append(False)
+        return json.loads(request.body)
+
+    monkeypatch.setattr(async_views, "json_body", noted)
+    return found
+
+
+def test_a_long_body_holds_nobody_up(acme, path, read):
+    for text in ("hi", "x" * async_views.READ_AT_ONCE):
+        acme.post(path, {"input": text})
+    assert read == [True, False]
+
+
+@pytest.mark.parametrize("end", ["messages", "messages/stream", "messages/async", "summarize"])
+def test_a_long_body_of_nobody_is_not_read(acme, path, read, end):
+    acme.key = "nobody's"
+    acme.refused(401, "POST", path.replace("messages/async", end), {"input": "x" * async_views.READ_AT_ONCE})
+    assert read == []
 
 
 # Saying the same thing twice

@@ -6,6 +6,7 @@ import pytest
 
 from agents.models import Run
 from tests.agents import given
+from tests.agents.api.queries import asked
 from tests.agents.api.test_pages import walked
 from tests.agents.loop.doubles import calls, says
 
@@ -131,3 +132,15 @@ def test_the_time_to_the_first_token(acme, agents, runs):
     shown = {run["id"]: run["ttft_ns"] for run in acme.get("runs/")}
     assert shown == dict.fromkeys(runs.values()) | {run.id: 2_000_002_000}
     assert acme.get(f"runs/{run.id}")["ttft_ns"] == 2_000_002_000
+
+
+def test_runs_that_are_named_to_be_cancelled_are_looked_up_together(acme, agents, runs):
+    ended = [runs["completed"], runs["failed"]]
+    path = f"agents/{agents[0]}/messages/cancel"
+    acme.post(path, {"run_ids": ended})
+    with asked() as queries:
+        said = acme.post(path, {"run_ids": ended * 50})
+    assert said == {runs["completed"]: "completed", runs["failed"]: "failed"}
+    assert len(queries) < 5
+    assert acme.post(path, {"run_ids": [runs["created"]]}) == {runs["created"]: "cancelled"}
+    acme.refused(404, "POST", path, {"run_ids": [runs["created"], runs["elsewhere"]]})

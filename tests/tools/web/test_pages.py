@@ -1,11 +1,13 @@
 """What a model is given of a page."""
 
+import time
+
 import pytest
 
 from tests.tools.web.conftest import ARTICLE
 from tools.spec import ToolError
 from tools.web.client import Response
-from tools.web.pages import readable
+from tools.web.pages import _plain, readable
 
 
 def page(body: str | bytes, kind: str = "text/html; charset=utf-8") -> Response:
@@ -73,3 +75,29 @@ def test_one_that_seems_to_be_no_text() -> None:
 )
 def test_its_letters(body: bytes, kind: str) -> None:
     assert readable(page(body, kind)).strip() == "grün"
+
+
+@pytest.mark.parametrize("charset", ["punycode", "IDNA", "unicode_escape", "undefined", "base64"])
+def test_letters_that_no_page_is_written_in(charset: str) -> None:
+    text = "a" * 20_000 + "-" + "9" * 20_000 + "\\x41"
+    began = time.process_time()
+    assert readable(page(text, f"text/plain; charset={charset}")) == text
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "part", ["<!--", "<a ", '<a x="', "</", "<?", "<svg>", "<div>", "<b>x", "</title>", "<![CDATA["]
+)
+def test_beginnings_without_an_end(part: str) -> None:
+    began = time.process_time()
+    _plain(part * 50_000 + "text")
+    assert time.process_time() - began < 1
+
+
+def test_the_plain_text_of_a_page() -> None:
+    html = (
+        '<?xml version="1.0" encoding="latin-1"?><title>A\n &amp; B</title><style>x</style>'
+        "<p>one<!-- not -->two<p>three<svg><text>no</text></svg> four<br>five"
+        "<div><div>six</div></div><script>x()</script>gr\u00fcn\ud800"
+    )
+    assert _plain(html) == ("A & B", "onetwo\nthree four\nfive\nsix\n\ngr\u00fcn?")
