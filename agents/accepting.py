@@ -26,7 +26,7 @@ CLIENT_RETRY_WINDOW = timedelta(minutes=10)
 class Offer:
     """An input that asks to become a run.
 
-    messages         [{id, role, content, name, otid}]
+    messages         [{id, role, content, name, otid, sender_id}]
     idempotency_key  of the client, or made of the otids that it sent; None: it gave neither
     key_id           the API key that it came with
     is_retry         the client's library sends it again on its own, because it heard no answer

@@ -130,7 +130,7 @@ class Post:
         if asked:
             raise ToolError(f"Agent {agent.name} waits for a person's approval, and takes no message before that.")
         run = self._turn.run
-        said = {"id": new_id("message"), "role": "user", "name": None, "otid": None}
+        said = {"id": new_id("message"), "role": "user", "name": None, "otid": None, "sender_id": self._sender.id}
         Run.objects.create(
             organization_id=run.organization_id,
             agent_id=agent.id,

@@ -28,7 +28,7 @@ def input_row(step: Step, conversation_id: str, accepted: dict[str, Any], *, seq
         call_index=INPUT + index,
         name=accepted.get("name"),
         otid=accepted.get("otid"),
-        content=_input_content(accepted["role"], content),
+        content=_input_content(accepted),
         text=flat_text(content),
     )
 
@@ -41,12 +41,18 @@ def opening_row(message: dict[str, Any], *, seq: int) -> Message:
         role=message["role"],
         name=message.get("name"),
         otid=message.get("otid"),
-        content=_input_content(message["role"], message["content"]),
+        content=_input_content(message),
         text=text[:SEARCHABLE_CHARS],
     )
 
 
-def _input_content(role: str, content: str | list[dict[str, Any]]) -> dict[str, Any]:
+def _input_content(accepted: dict[str, Any]) -> dict[str, Any]:
+    """With whom it comes from, where its client says so."""
+    sender = accepted.get("sender_id")
+    return _body(accepted["role"], accepted["content"]) | ({"sender_id": sender} if sender else {})
+
+
+def _body(role: str, content: str | list[dict[str, Any]] | dict[str, Any]) -> dict[str, Any]:
     if role == Message.Role.SYSTEM:
         return {"text": flat_text(content)}
     if role == Message.Role.ASSISTANT:

@@ -110,6 +110,7 @@ def parts(message: Message, view: View = DEFAULT_VIEW) -> list[Wire]:
             message.created_at,
             index,
             name=message.name,
+            sender_id=message.content.get("sender_id"),
             step_id=message.step_id,
             run_id=message.run_id,
             seq_id=None if message.event_seq is None else message.event_seq + index,

@@ -2,16 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, NoReturn
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
-from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from tools.bounded_schema import TooMuch, bounded, check_schema, validator_of
 from tools.spec import ToolError
 
 MAX_CHARS = 1_000_000
@@ -108,35 +106,42 @@ def _children(value: Any) -> Iterable[Any]:
 
 
 def _check(arguments: dict[str, Any], schema: dict[str, Any]) -> None:
-    validator = _validator(json.dumps(schema, sort_keys=True))
     try:
-        errors = list(islice(validator.iter_errors(arguments), MAX_VIOLATIONS))
-    except Unresolvable as error:
-        raise ToolError(f"The tool's own schema refers to something that is not in it: {_short(error)}.") from None
-    lines = [*_unknown(arguments, schema), *(_violation(error) for error in errors)]
-    if lines:
-        raise ToolError("\n".join(["The arguments do not fit the tool:", *lines[:MAX_VIOLATIONS]]))
-
-
-@lru_cache(maxsize=1024)
-def _validator(schema_text: str) -> Any:
-    schema = json.loads(schema_text)
-    try:
-        Draft202012Validator.check_schema(schema)
+        with bounded():
+            errors = list(islice(validator_of(schema).iter_errors(arguments), MAX_VIOLATIONS))
     except SchemaError as error:
         raise ToolError(f"The tool cannot be called: its own schema is not valid: {_short(error.message)}.") from None
-    # With a registry of our own, because the default one fetches a remote $ref over the network.
-    return Draft202012Validator(schema, registry=Registry())
+    except Unresolvable as error:
+        raise ToolError(f"The tool's own schema refers to something that is not in it: {_short(error)}.") from None
+    except TooMuch:
+        raise ToolError("The arguments are too many to be checked against the tool's schema. Send less.") from None
+    lines = list(islice(chain(_unknown(arguments, schema), map(_violation, errors)), MAX_VIOLATIONS))
+    if lines:
+        raise ToolError("\n".join(["The arguments do not fit the tool:", *lines]))
 
 
-def _unknown(arguments: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+def schema_fault(schema: Any) -> str | None:
+    """What is wrong with the schema that somebody gives of a tool's arguments."""
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        return "Should be a JSON schema of type object"
+    if is_deeper(schema, MAX_DEPTH):
+        return f"Should be nested at most {MAX_DEPTH} levels deep"
+    try:
+        check_schema(schema)
+    except SchemaError as error:
+        return f"Should be a JSON schema: {error.message[:MAX_LINE]}"
+    return None
+
+
+def _unknown(arguments: dict[str, Any], schema: dict[str, Any]) -> Iterator[str]:
     """Arguments that the tool does not have. Schemas made of functions do not say that there are no others."""
     known = schema.get("properties")
     if known is None or "additionalProperties" in schema or "patternProperties" in schema:
-        return []
+        return
     takes = ", ".join(known) or "none"
-    unknown = [name for name in arguments if name not in known]
-    return [f"- {_short(name)}: there is no such argument (there are: {takes})" for name in unknown]
+    for name in arguments:
+        if name not in known:
+            yield f"- {_short(name)}: there is no such argument (there are: {takes})"
 
 
 def _violation(error: ValidationError) -> str:

@@ -17,7 +17,7 @@ from agents import folders
 from agents.api.blocks import change_block
 from agents.api.cursors import leaving
 from agents.api.identities import of_identities, with_belongings
-from agents.api.inputs import messages_of
+from agents.api.inputs import opening_of
 from agents.api.pages import page
 from agents.api.requests import choice, flag, refuse
 from agents.api.scope import defaults_of, one, owned
@@ -97,7 +97,7 @@ class Agents(ApiView):
                 tool_ids=given.get("tool_ids") or (),
                 include_base_tools=given["include_base_tools"] is not False,
                 include_base_tool_rules=given["include_base_tool_rules"] is not False,
-                opening=_opening(given.get("initial_message_sequence")),
+                opening=opening_of(given.get("initial_message_sequence")),
                 **columns | ({"sealed_secrets": seal(secrets)} if secrets else {}),
             )
             agent.identities.add(*identities)
@@ -345,7 +345,3 @@ def _folders(organization_id: str, given: dict[str, Any]) -> list[Folder] | None
     """Those that `folder_ids` names, or `source_ids`, the older name of it; None if neither is given."""
     named = [given[name] for name in ("folder_ids", "source_ids") if given.get(name) is not None]
     return found(Folder, organization_id, [id for ids in named for id in ids], "Folder") if named else None
-
-
-def _opening(messages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    return messages_of({"messages": messages})[0] if messages else []

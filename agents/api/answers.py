@@ -1,10 +1,12 @@
 """What a client answers to calls that wait (approvals, and returns of its own tools), and the tools that it brings."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from agents.approvals import Answer, Answers
 from agents.errors import invalid
+from tools.bounded_schema import LONGEST
 
 Place = list[str | int]
 
@@ -61,6 +63,8 @@ def _client_tool(tool: Any, place: Place) -> dict[str, Any]:
     parameters = tool.get("parameters")
     if parameters is not None and not isinstance(parameters, dict):
         raise invalid([*place, "parameters"], "Should be a JSON schema of type object", "dict_type")
+    if len(json.dumps(parameters)) > LONGEST:
+        raise invalid([*place, "parameters"], f"Should have at most {LONGEST} characters", "too_long")
     return {"name": name, "description": _text(tool, "description", place), "parameters": parameters}
 
 

@@ -26,6 +26,8 @@ from memory.versions import difference, undo, versions_of
 
 MOST_VERSIONS = 100
 
+ALWAYS_THERE = ("label", "value", "limit", "read_only", "is_template")
+
 
 class UndoFields(serializers.Serializer):
     """Which version to go back to (without it, the one before), and at which the block is believed to be."""
@@ -154,6 +156,9 @@ def _bounded(query: Any) -> dict[str, str]:
 
 
 def _columns(body: Any, partial: bool = False) -> dict[str, Any]:
+    if partial and isinstance(body, dict):
+        # A null leaves what every block has as it is; the rest it takes away.
+        body = {name: value for name, value in body.items() if value is not None or name not in ALWAYS_THERE}
     fields = BlockFields(data=body, partial=partial)
     fields.is_valid(raise_exception=True)
     return block_columns(fields.validated_data)

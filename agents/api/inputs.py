@@ -1,6 +1,7 @@
 """What a client sends to a conversation -> an offer for a run, or every fault with its place."""
 
 import hashlib
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +19,14 @@ from tools.guard import check_url
 
 ROLES = ("user", "system", "assistant")
 MAX_MESSAGES = 100
+MAX_OPENING = 10_000
 MAX_STEPS = 1000
 SKILL_FIELDS = ("name", "description", "location")
+
+# What the source of an image has, by its type. `letta` is what the archived server told clients of images that it had
+# stored; it told their data, too.
+IMAGES = {"url": ("url",), "base64": ("media_type", "data"), "letta": ("media_type", "data")}
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
 
 NOT_SERVED = ("return_logprobs", "return_token_ids")
 
@@ -119,13 +126,26 @@ def messages_of(body: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str
         raise invalid(["body", "messages"], "Should be a list", "list_type")
     if not given:
         raise invalid(["body", "messages"], "Messages must not be empty", "too_short")
-    if len(given) > MAX_MESSAGES:
-        raise invalid(["body", "messages"], f"At most {MAX_MESSAGES} messages can be sent at once", "too_long")
-    messages = [_message(index, message) for index, message in enumerate(given)]
+    messages = _messages(["body", "messages"], given, MAX_MESSAGES)
     otids = [message["otid"] for message in messages if message["otid"]]
-    for message in messages:
-        message["otid"] = message["otid"] or str(uuid.uuid4())
-    return messages, otids
+    return [_with_otid(message) for message in messages], otids
+
+
+def opening_of(given: list[Any] | None) -> list[dict[str, Any]]:
+    """What an agent begins with, which may be all that it has said elsewhere."""
+    return [
+        _with_otid(message) for message in _messages(["body", "initial_message_sequence"], given or [], MAX_OPENING)
+    ]
+
+
+def _messages(place: list[str | int], given: list[Any], most: int) -> list[dict[str, Any]]:
+    if len(given) > most:
+        raise invalid(place, f"At most {most} messages can be sent at once", "too_long")
+    return [_message([*place, index], message) for index, message in enumerate(given)]
+
+
+def _with_otid(message: dict[str, Any]) -> dict[str, Any]:
+    return message | {"otid": message["otid"] or str(uuid.uuid4())}
 
 
 def skills_of(given: Any) -> list[dict[str, str]]:
@@ -163,8 +183,7 @@ def answered_messages(body: Mapping[str, Any]) -> tuple[list[dict[str, Any]], li
     return [{"otid": given or str(uuid.uuid4())}], [given] if given else []
 
 
-def _message(index: int, message: Any) -> dict[str, Any]:
-    place: list[str | int] = ["body", "messages", index]
+def _message(place: list[str | int], message: Any) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise invalid(place, "Should be an object", "model_type")
     if is_answer(message):
@@ -182,6 +201,7 @@ def _message(index: int, message: Any) -> dict[str, Any]:
         "content": _content([*place, "content"], message.get("content")),
         "name": message.get("name"),
         "otid": message.get("otid"),
+        "sender_id": message.get("sender_id"),
     }
 
 
@@ -190,18 +210,31 @@ def _content(place: list[str | int], content: Any) -> str | list[dict[str, Any]]
         return content
     if not isinstance(content, list) or not content:
         raise invalid(place, "Should be a string or a list of content parts", "union")
-    for index, part in enumerate(content):
-        if not _is_part(part):
-            raise invalid([*place, index], "Should be a text part or an image part with a source", "union")
-    return content
+    return [_part([*place, index], part) for index, part in enumerate(content)]
 
 
-def _is_part(part: Any) -> bool:
-    if not isinstance(part, dict):
-        return False
-    if part.get("type") == "text":
-        return isinstance(part.get("text"), str)
-    return part.get("type") == "image" and isinstance(part.get("source"), dict)
+def _part(place: list[str | int], part: Any) -> dict[str, Any]:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind == "text" and isinstance(part.get("text"), str):
+        return dict(part)
+    if kind == "image" and isinstance(part.get("source"), dict):
+        return part | {"source": _source([*place, "source"], part["source"])}
+    raise invalid(place, "Should be a text part or an image part with a source", "union")
+
+
+def _source(place: list[str | int], source: dict[str, Any]) -> dict[str, Any]:
+    """Of an image. What no provider could be shown is refused here: it would stay in context, and fail every turn."""
+    kind = source.get("type")
+    if kind not in tuple(IMAGES):
+        raise invalid([*place, "type"], "Should be 'url' or 'base64'", "literal_error")
+    for name in IMAGES[kind]:
+        if not isinstance(source.get(name), str) or not source[name]:
+            raise invalid([*place, name], "Should be a string that says something", "string_type")
+    if kind == "url":
+        return source
+    if not _BASE64.fullmatch(source["data"]):
+        raise invalid([*place, "data"], "Should be base64, without `data:` before it", "value_error")
+    return source | {"type": "base64"}
 
 
 def _check_types(body: Mapping[str, Any]) -> None:

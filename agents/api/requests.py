@@ -5,12 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 
 from accounts.fields import ID_PATTERN, clean_json
 from agents.errors import NotServed, invalid
 
-MAX_BODY = 1_000_000
 MAX_INTEGER = 10**12 - 1
 
 # What ids are called in paths, where that is not the kind's own name.
@@ -28,9 +29,10 @@ def checked_id(kind: str, value: Any, loc: Sequence[str | int] | None = None) ->
 
 def json_body(request: HttpRequest) -> dict[str, Any]:
     """The body as an object; an empty body counts as {}."""
-    raw = request.body
-    if len(raw) > MAX_BODY:
-        raise invalid(["body"], f"The body may have {MAX_BODY} bytes", "too_long")
+    try:
+        raw = request.body
+    except RequestDataTooBig:
+        raise invalid(["body"], f"The body may have {settings.LARGEST_JSON:,} bytes", "too_long") from None
     if not raw:
         return {}
     try:

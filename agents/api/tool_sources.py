@@ -3,15 +3,13 @@
 from typing import Any
 
 from django.conf import settings
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError as InvalidSchema
 from rest_framework import serializers
 
 from agents.api.serializers import Object, Tags, Text
 from agents.api.shapes.tools import PACKAGES
 from agents.errors import BadRequest, invalid
 from tools import packages
-from tools.arguments import MAX_DEPTH, is_deeper
+from tools.arguments import schema_fault
 from tools.models import Tool
 from tools.schema import NAME, SchemaError, schema_from_source
 
@@ -64,12 +62,12 @@ class ToolFields(serializers.Serializer):
             raise serializers.ValidationError({"name": "Should be 1 to 64 of the letters a-z, digits, _ and -"})
         if not isinstance(value.get("description", ""), str):
             raise serializers.ValidationError({"description": "Should be a string"})
-        if problem := _problem(value.get("parameters", _NO_PARAMETERS)):
+        if problem := schema_fault(value.get("parameters", _NO_PARAMETERS)):
             raise serializers.ValidationError({"parameters": problem})
         return {"description": "", "parameters": _NO_PARAMETERS} | value
 
     def validate_args_json_schema(self, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and (problem := _problem(value)):
+        if value is not None and (problem := schema_fault(value)):
             raise serializers.ValidationError(problem)
         return value
 
@@ -156,16 +154,3 @@ def _derived(given: dict[str, Any], source: str) -> dict[str, Any]:
         "json_schema": schema,
         "args_json_schema": arguments,
     }
-
-
-def _problem(schema: Any) -> str | None:
-    """What is wrong with the `parameters` of a tool."""
-    if not isinstance(schema, dict) or schema.get("type") != "object":
-        return "Should be a JSON schema of type object"
-    if is_deeper(schema, MAX_DEPTH):
-        return f"Should be nested at most {MAX_DEPTH} levels deep"
-    try:
-        Draft202012Validator.check_schema(schema)
-    except InvalidSchema as error:
-        return f"Should be a JSON schema: {error.message[:300]}"
-    return None

@@ -189,7 +189,9 @@ def _part(part: Part) -> Part:
     if part.get("type") == "image" and source.get("type") == "url":
         return {"type": "image_url", "image_url": {"url": source["url"]}}
     if part.get("type") == "image" and source.get("type") == "base64":
-        return {"type": "image_url", "image_url": {"url": f"data:{source['media_type']};base64,{source['data']}"}}
+        url = f"data:{source['media_type']};base64,{source['data']}"
+        detail = {"detail": source["detail"]} if source.get("detail") in ("low", "high", "auto") else {}
+        return {"type": "image_url", "image_url": {"url": url} | detail}
     return {"type": "text", "text": unsupported(part)}
 
 

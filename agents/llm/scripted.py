@@ -28,7 +28,7 @@ from tools.spec import ToolReturn, ToolSpec
 
 _WORDS = re.compile(r"\S*\s+|\S+")
 _LINE_NUMBER = re.compile(r"^ *\d+→ ?", re.MULTILINE)
-_VALUE = r"<{label}>.*?<value>\n?(.*?)\n?</value>"
+_LOOKED_AT = 2_000  # characters of a message in which a question is looked for: it takes the square of them
 _ECHO = 120  # characters
 _QUOTE = 600
 
@@ -199,7 +199,7 @@ def _call(thought: str, request: LLMRequest, tool: str, **arguments: str) -> Tur
 
 def _first(patterns: tuple[str, ...], said: str) -> str | None:
     for pattern in patterns:
-        if found := re.search(pattern, said, re.IGNORECASE):
+        if found := re.search(pattern, said[:_LOOKED_AT], re.IGNORECASE):
             return found.group(1).strip(" \t.?!")
     return None
 
@@ -209,8 +209,9 @@ def _first(patterns: tuple[str, ...], said: str) -> str | None:
 
 def block_value(system: str, label: str) -> str:
     """The value of a memory block, as the system prompt renders it, without line numbers; empty when there is none."""
-    found = re.search(_VALUE.format(label=re.escape(label)), system, re.DOTALL)
-    return _LINE_NUMBER.sub("", found.group(1)).strip() if found else ""
+    _, _, block = system.partition(f"<{label}>")
+    value, end, _ = block.partition("<value>")[2].partition("</value>")
+    return _LINE_NUMBER.sub("", value).strip() if end else ""
 
 
 def _user_text(message: Message) -> str:

@@ -78,8 +78,7 @@ _FENCES = ("", "```", "```json", "```tool_call")
 _KEYS = ('{"name"', '{"arguments"', '{"parameters"')
 _BEGINNINGS = ("<tool_call>{", *(fence + key for fence, key in product(_FENCES, _KEYS)))
 _LONGEST = max(map(len, _BEGINNINGS))
-_TAGGED = re.compile(r"<tool_call>(.*?)</tool_call>\s*", re.DOTALL)
-_FENCED = re.compile(r"```(?:json|tool_call)?\s*\n(.*?)\n?\s*```", re.DOTALL)
+_TAG, _TAG_END, _FENCE = "<tool_call>", "</tool_call>", "```"
 _SPACE = re.compile(r"\s+")
 
 
@@ -120,12 +119,31 @@ def calls_in(text: str, offered: set[str]) -> list[Call]:
     these keys (or `parameters`), which then must name a tool that was offered.
     """
     text = text.strip()
-    if _TAGGED.sub("", text) == "" and text:
-        calls = [_call(body) for body in _TAGGED.findall(text)]
+    if text.startswith(_TAG):
+        calls = [_call(body) for body in _tagged(text)]
         return [call for call in calls if call] if all(calls) else []
-    fenced = _FENCED.fullmatch(text)
-    call = _call(fenced.group(1) if fenced else text)
+    call = _call(_unfenced(text))
     return [call] if call and call[0] in offered else []
+
+
+def _tagged(text: str) -> list[str]:
+    """What stands in the tags; nothing where anything else is between them."""
+    bodies, at = list[str](), 0
+    while at < len(text):
+        end = text.find(_TAG_END, at)
+        if end < 0 or not text.startswith(_TAG, at):
+            return []
+        bodies.append(text[at + len(_TAG) : end])
+        at = end + len(_TAG_END)
+        while at < len(text) and text[at].isspace():
+            at += 1
+    return bodies
+
+
+def _unfenced(text: str) -> str:
+    first, _, rest = text.partition("\n")
+    is_fenced = first.rstrip() in _FENCES[1:] and rest.endswith(_FENCE)
+    return rest.removesuffix(_FENCE) if is_fenced else text
 
 
 def _call(text: str) -> Call | None:

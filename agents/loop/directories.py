@@ -10,7 +10,10 @@ being used is closed when there are too many. grep_files finds lines by a patter
 what they say."""
 
 # Whoever writes a file is not to write around it: neither an end of this part, nor the beginning of another.
-_MARKS = re.compile(r"<(?=\s*/?\s*(?:directories|directory|window|memory_metadata|tool_usage_rules)\b)", re.IGNORECASE)
+# Spaces without a slash are gone over once: as `\s*/?\s*`, a hundred thousand of them would take hours.
+_MARKS = re.compile(
+    r"<(?=\s*(?:/\s*)?(?:directories|directory|window|memory_metadata|tool_usage_rules)\b)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from agents.loop.context import build_request, one_at_a_time
 from agents.loop.decision import REFUSAL, Asked, Decision, decide
 from agents.loop.events import LLMEvent
 from agents.loop.messages import Reply
-from agents.loop.ports import LLM, Abort
+from agents.loop.pictures import lessened
+from agents.loop.ports import LLM, Abort, LLMRequest
 from agents.loop.reply import fold
 from agents.loop.state import StepState, Tried
 from agents.loop.together import each, groups
@@ -166,7 +167,7 @@ def admit(call: ToolCall, state: StepState) -> Ready:
 
 def _ask(state: StepState, llm: LLM, ledger: Ledger, emit: Callable[[LLMEvent], None], abort: Abort) -> Reply:
     abort.check()
-    reply = fold(llm.stream(build_request(state), abort), emit, ledger.call_id)
+    reply = _answer(build_request(state), llm, ledger, emit, abort)
     if abort.reason != "shutdown":  # which an answer that is whole, and paid for, survives
         abort.check()
     if reply.is_empty and reply.finish == "content_filter":
@@ -176,6 +177,16 @@ def _ask(state: StepState, llm: LLM, ledger: Ledger, emit: Callable[[LLMEvent], 
     if one_at_a_time(state):
         reply = replace(reply, calls=reply.calls[:1])
     return reply
+
+
+def _answer(request: LLMRequest, llm: LLM, ledger: Ledger, emit: Callable[[LLMEvent], None], abort: Abort) -> Reply:
+    try:
+        return fold(llm.stream(request, abort), emit, ledger.call_id)
+    except LLMError as error:
+        lesser = lessened(request, error)
+        if lesser is None:
+            raise
+    return fold(llm.stream(lesser, abort), emit, ledger.call_id)
 
 
 def _arguments(call: ToolCall, spec: ToolSpec, state: StepState, prefilled: dict[str, Any]) -> dict[str, Any]:

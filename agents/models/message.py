@@ -26,6 +26,7 @@ class Message(models.Model):
       tool       {"call_id", "name", "status", "text", "stdout", "stderr"}
       summary    {"summary", "stats"}: of what has left the context; the newest stands in it, after the system message
       approval   {"approval_request_id", "approvals"}: what was answered to calls of that assistant message
+    What came from outside may have {"sender_id"}: the identity or agent that it comes from, as its client says.
     `text` is what recall memory searches. `event_seq` is the number of the first stream event that shows the message.
     """
 

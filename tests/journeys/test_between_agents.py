@@ -22,6 +22,7 @@ def test_one_asks_another_and_goes_on(server: Server) -> None:
     assert answer.messages[1].tool_return == "It rains."
     heard = client.agents.messages.list(bob, order="asc").items[1]
     assert f"another agent, Ann ({ann})" in str(heard.content)
+    assert heard.sender_id == ann
     kinds = {str(tool.tool_type) for tool in client.agents.tools.list(ann).items}
     assert kinds == {"letta_multi_agent_core"}
 

@@ -1,5 +1,6 @@
 """Python source -> JSON schema, and a typed error with a line for everything that has none."""
 
+import time
 from typing import Any
 
 import pytest
@@ -273,6 +274,29 @@ def test_the_source_is_never_run(tmp_path: Any) -> None:
 def test_results_do_not_share_state() -> None:
     parameters("a: list", "a")["a"]["items"]["type"] = "broken"
     assert parameters("a: list", "a")["a"]["items"] == {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    "docstring",
+    [
+        "Do it.\n\n    Args:\n        " + "(" * 3_000 + ": x",
+        "Do it.\n\n    " + "word " * 2_000,
+        "(" * 2_000 + "\n" + "(" * 2_000,
+    ],
+)
+def test_docstrings_that_would_take_for_ever_to_read(docstring: str) -> None:
+    began = time.process_time()
+    with pytest.raises(SchemaError, match=r"cannot be read; .* shorter than 8,000"):
+        schema_from_source(f'def f(a: int):\n    """{docstring}"""\n')
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("twice", ["Union[T{0}, T{0}]", "T{0} | T{0}", "Optional[Union[T{0}, T{0}]]"])
+def test_unions_that_double_at_each_level(twice: str) -> None:
+    aliases = [f"T{n + 1} = {twice.format(n)}" for n in range(22)]
+    source = "\n".join(["T0 = int", *aliases, 'def f(a: T22):\n    """Do it.\n\n    Args:\n        a: A.\n    """'])
+    with pytest.raises(schema.TooLarge):
+        schema_from_source(source)
 
 
 pieces = st.sampled_from(

@@ -12,7 +12,7 @@ READABLE = "text of any sort (plain, Markdown, code, CSV, JSON ...), HTML, PDF a
 _LOOKED_AT = 8_192
 _HTML_NAMES = (".html", ".htm", ".xhtml")
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
-_HTML = re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html)\b", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(rb"<(!doctype\s+html|html)\b", re.IGNORECASE)
 _DOCX_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _ZIP = b"PK\x03\x04"
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -27,6 +27,16 @@ def kind_of(name: str, media_type: str, data: bytes) -> Kind | None:
         return "docx" if ending == ".docx" or media_type == _DOCX_TYPE else None
     if b"\0" in head and not head.startswith(_WIDE):
         return None
-    if ending in _HTML_NAMES or media_type in _HTML_TYPES or _HTML.match(head):
+    if ending in _HTML_NAMES or media_type in _HTML_TYPES or _HTML.match(_behind_comments(head)):
         return "html"
     return "text"
+
+
+def _behind_comments(head: bytes) -> bytes:
+    """Step by step: one expression for several comments tries every way to take some of them for one."""
+    rest = head.lstrip()
+    if rest[:5].lower() == b"<?xml":
+        rest = rest.partition(b">")[2].lstrip()
+    while rest.startswith(b"<!--"):
+        rest = rest[4:].partition(b"-->")[2].lstrip()
+    return rest

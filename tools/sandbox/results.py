@@ -7,7 +7,8 @@ from typing import Any
 from accounts.fields import clean_json, clean_text
 from tools.sandbox.jail.convert import DEEPEST
 
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
+# A string without an end goes to the end of the text: else it would be looked for again from each quote in it.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
 _AROUND_VALUE = 2  # the object around it, and a level of slack for the enum or dataclass that the jail unwrapped
 
 

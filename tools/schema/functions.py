@@ -4,7 +4,7 @@ import ast
 import re
 from typing import Any
 
-from tools.schema.docstrings import Documented, Unreadable, documented
+from tools.schema.docstrings import LONGEST, Documented, Unreadable, documented
 from tools.schema.errors import (
     InvalidSource,
     MissingDocstring,
@@ -92,7 +92,9 @@ def _documented(function: FunctionNode, needed: bool) -> Documented:
         return documented(function)
     except Unreadable:
         raise MissingDocstring(
-            function.lineno, f"the docstring of {function.name!r} cannot be read; write it in the Google style."
+            function.lineno,
+            f"the docstring of {function.name!r} cannot be read; write it in the Google style, and shorter than "
+            f"{LONGEST:,} characters.",
         ) from None
 
 

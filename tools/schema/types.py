@@ -225,6 +225,7 @@ class Types:
 
     def _members(self, node: ast.expr) -> list[ast.expr]:
         """The types of `A | B`, `Union[A, B]` and `Optional[A]` (with None); any other type alone."""
+        self._spend(node, 1)  # an alias of a union of an alias ... twice in each is as many as 2 to their number
         node = self._resolved(node)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             return [*self._members(node.left), *self._members(node.right)]

@@ -800,7 +800,7 @@ _ENVELOPE: Fields = {
     "date": "time",
     "name": "text?",
     "otid": "text? - the client's own id of the message, or one made from `id`",
-    "sender_id": "text?",
+    "sender_id": "text? - the identity or agent that a message comes from, as its client said",
     "step_id": "step-id?",
     "is_err": "bool?",
     "seq_id": "int? - its number among the events of the run",

@@ -88,7 +88,7 @@ BODIES: dict[str, tuple[str, Fields]] = {
             "content": "Content",
             "name?": "text?",
             "otid?": "text? - the client's own id; a repeat with the same is not answered twice",
-            "sender_id?": "text?",
+            "sender_id?": "text? - the identity or agent that it comes from; told again with the message",
             "group_id?": "text?",
         },
     ),

@@ -93,6 +93,17 @@ def test_a_detached_block_goes_out_of_the_prompt_and_stays_a_block(acme, block):
     assert acme.get(f"blocks/{block['id']}") == block
 
 
+def test_a_null_leaves_what_every_block_has_and_takes_the_rest_away(acme, block):
+    whole = acme.patch(
+        f"blocks/{block['id']}", {"description": "d", "hidden": True, "tags": ["a"], "metadata": {"k": 1}}
+    )
+    nulls = dict.fromkeys(("label", "value", "limit", "read_only", "is_template"))
+    assert acme.patch(f"blocks/{block['id']}", nulls) == whole
+    gone = dict.fromkeys(("description", "hidden", "tags", "metadata"))
+    expected = {"description": None, "hidden": None, "tags": [], "metadata": {}}
+    assert expected.items() <= acme.patch(f"blocks/{block['id']}", gone).items()
+
+
 def test_a_block_by_its_label(acme):
     agent = acme.agent(memory_blocks=[{"label": "notes/today", "value": "x"}])
     path = f"agents/{agent['id']}/core-memory/blocks/notes/today"

@@ -3,7 +3,7 @@
 import pytest
 
 from agents.api.inputs import MAX_MESSAGES
-from agents.models import Run
+from agents.models import Message, Run
 
 
 @pytest.fixture
@@ -13,6 +13,14 @@ def path(acme):
 
 def user(**fields):
     return {"role": "user", "content": "hi"} | fields
+
+
+def picture(**source):
+    return user(content=[{"type": "image", "source": source}])
+
+
+PNG = {"type": "base64", "media_type": "image/png", "data": "AAAA"}
+SOURCE = ["body", "messages", 0, "content", 0, "source"]
 
 
 @pytest.mark.parametrize(
@@ -37,6 +45,30 @@ def test_what_is_taken(acme, path, body):
     assert acme.post(path, body)["status"] == "created"
 
 
+def test_a_picture_that_the_archived_server_told_is_taken(acme, path):
+    acme.post(path, {"messages": [picture(**PNG | {"type": "letta", "file_id": "file-1", "detail": None})]})
+    assert Run.objects.get().input[0]["content"][0]["source"]["type"] == "base64"
+
+
+def test_a_picture_may_have_megabytes(acme, path):
+    assert acme.post(path, {"messages": [picture(**PNG | {"data": "A" * 8_000_000})]})["status"] == "created"
+
+
+def test_an_agent_may_begin_with_a_long_past(acme):
+    past = [user(content=str(number), sender_id="identity-1") for number in range(MAX_MESSAGES + 1)]
+    agent = acme.agent(initial_message_sequence=past)
+    assert Message.objects.filter(role="user").count() == len(past)
+    newest = acme.get(f"agents/{agent['id']}/messages?limit=1")[0]
+    assert (newest["content"], newest["sender_id"]) == (str(MAX_MESSAGES), "identity-1")
+    [problem] = acme.refused(422, "POST", "agents/", {"initial_message_sequence": [*past, user(role="robot")]})
+    assert problem["loc"] == ["body", "initial_message_sequence", len(past), "role"]
+
+
+def test_a_body_that_is_far_too_large_is_told_so(acme, path, settings):
+    [problem] = acme.refused(422, "POST", path, {"input": "x" * (settings.LARGEST_JSON + 1)})
+    assert (problem["loc"], problem["msg"]) == (["body"], "The body may have 20,000,000 bytes")
+
+
 TOOL_CALL_ID = ["body", "messages", 0, "tool_returns", 0, "tool_call_id"]
 
 
@@ -56,6 +88,13 @@ TOOL_CALL_ID = ["body", "messages", 0, "tool_returns", 0, "tool_call_id"]
         ({"messages": [user(content=[])]}, ["body", "messages", 0, "content"]),
         ({"messages": [user(content=[{"type": "text"}])]}, ["body", "messages", 0, "content", 0]),
         ({"messages": [user(content=[{"type": "image", "source": "x"}])]}, ["body", "messages", 0, "content", 0]),
+        ({"messages": [picture(type="file")]}, [*SOURCE, "type"]),
+        ({"messages": [picture(type=["url"])]}, [*SOURCE, "type"]),
+        ({"messages": [picture(type="url")]}, [*SOURCE, "url"]),
+        ({"messages": [picture(type="base64", data="AAAA")]}, [*SOURCE, "media_type"]),
+        ({"messages": [picture(type="base64", media_type="image/png", data="")]}, [*SOURCE, "data"]),
+        ({"messages": [picture(**PNG | {"data": "data:image/png;base64,AAAA"})]}, [*SOURCE, "data"]),
+        ({"messages": [picture(type="letta", file_id="file-1")]}, [*SOURCE, "media_type"]),
         ({"messages": [user(otid=7)]}, ["body", "messages", 0, "otid"]),
         ({"messages": [user(name=["x"])]}, ["body", "messages", 0, "name"]),
         ({"messages": [user(), user(type="approval", approve=True)]}, ["body", "messages", 1]),

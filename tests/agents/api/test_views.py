@@ -346,7 +346,7 @@ def test_a_label_is_an_identifier(acme, bad):
 
 
 @pytest.mark.parametrize("bad", BAD)
-@pytest.mark.parametrize("field", ["content", "name", "otid"])
+@pytest.mark.parametrize("field", ["content", "name", "otid", "sender_id"])
 def test_texts_of_a_message(acme, field, bad):
     agent = acme.agent()
     said = {"role": "user", "content": "hi"} | {field: BAD[bad]}

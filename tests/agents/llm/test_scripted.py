@@ -1,6 +1,7 @@
 """The built-in demo model: dialogues as the loop would lead them."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -162,6 +163,13 @@ def test_it_streams_words_and_can_be_stopped() -> None:
     with pytest.raises(Cancelled):
         list(events)
     assert sum(isinstance(event, TextDelta) for event in say("hello")) > 20
+
+
+def test_long_texts_are_read_in_no_time() -> None:
+    began = time.process_time()
+    say("search x " * 30_000)
+    say("Who am I?", system="<human>" * 40_000)
+    assert time.process_time() - began < 2
 
 
 def test_usage_is_estimated() -> None:

@@ -1,5 +1,7 @@
 """What the system prompt shows of folders and open files."""
 
+import time
+
 from agents.loop.directories import Directory, FileLine, Room, Window, render
 
 ROOM = Room(files=5, chars=1_000)
@@ -70,3 +72,9 @@ def test_what_stands_in_a_file_or_a_folder_ends_nothing():
 
 def test_other_markup_in_a_file_stays_as_it_is():
     assert "1→ <p>a < b</p>" in render([manuals(FileLine("x", 1, Window(1, 1, "<p>a < b</p>")))], ROOM)
+
+
+def test_a_bracket_before_a_hundred_thousand_spaces_takes_no_time():
+    began = time.process_time()
+    render([manuals(description="<" + " " * 100_000 + "x")], ROOM)
+    assert time.process_time() - began < 1
