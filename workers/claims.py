@@ -28,7 +28,8 @@ UPDATE agents_conversation AS lane
 RETURNING {lane}
 """
 
-# A hold that its own turn gave back a moment ago has no lease. Given one again, nobody could take it until that ran out.
+# A hold that its own turn gave back a moment ago has no lease, and must not be given one again: nobody could take the
+# conversation until it ran out.
 RENEW = """
 UPDATE agents_conversation AS lane SET lease_until = clock_timestamp() + make_interval(secs => %s)
   FROM unnest(%s::text[], %s::bigint[]) AS held(id, epoch)
