@@ -5,6 +5,8 @@ import uuid
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from psycopg.errors import ProgramLimitExceeded
@@ -84,7 +86,9 @@ def error_response(error: BaseException) -> JsonResponse | None:
 
 
 def _of_the_client(error: BaseException) -> InvalidRequest | None:
-    """What Postgres or its driver refuses, and no view has seen: it is the request's fault, not the server's."""
+    """What Django, Postgres or its driver refuses, and no view has seen: the request's fault, not the server's."""
+    if isinstance(error, RequestDataTooBig):
+        return invalid(["body"], f"The body may have {settings.LARGEST_JSON:,} bytes", "too_long")
     if isinstance(error.__cause__, ProgramLimitExceeded):
         # To Django this is an OperationalError, as if the database were away: the client would try again for nothing.
         return invalid(["body"], "Some text is too long for the index that it belongs to", "too_long")
