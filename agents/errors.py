@@ -1,4 +1,4 @@
-"""The errors of an agent's life. Those told to a client have their status in the table of project/http.py.
+"""The errors of an agent's life. Those told to a client have their status in the table of agents/api/refusals.py.
 
 AgentError
 |-- LLMError          the model's call failed; `retryable` and `retry_after` are data, not subclasses

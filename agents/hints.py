@@ -1,6 +1,7 @@
 """A hint says "this conversation has work". It may be lost or doubled: the sweep finds the work all the same.
 
-So may the other hint, that somebody wants to see which models there are: who asks again gives it again.
+So may the other hints (models to list, vectors to make, packages to build, ...): a worker's own rounds find what they
+say, or who waits for an answer asks again.
 """
 
 import logging

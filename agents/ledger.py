@@ -176,7 +176,7 @@ class StepLedger:
         faultpoint("c13")
         return []
 
-    def ask(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
+    def suspend(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
         _, decision = self._write(reply, [], waiting=waiting, conclude=lambda _: Finished("requires_approval"))
         faultpoint("c13")
         assert decision is not None

@@ -23,7 +23,9 @@ from tools.spec import Status, ToolCall, ToolError, ToolReturn
 MAX_DEPTH = 8
 """How long a chain of agents may be that were each asked by the one before."""
 MAX_RECIPIENTS = 32
+RETURN_CHARS = 50_000
 KIND = "agent_message"
+ALL_TAGGED = "send_message_to_agents_matching_tags"
 
 _WAITED_FOR = "It waits for your reply: what you say to the user in this turn is sent to it. Answer it, do not ask it."
 _NOT_WAITED_FOR = 'It does not wait. To answer, call send_message_to_agent_async with other_agent_id "{id}".'
@@ -201,10 +203,6 @@ def _return(call: ToolCall, runs: Sequence[Run]) -> ToolReturn:
     ]
     status: Status = "success" if any(ok for ok, _ in told) else "error"
     return returned(call, status, json.dumps(each, ensure_ascii=False), RETURN_CHARS)
-
-
-ALL_TAGGED = "send_message_to_agents_matching_tags"
-RETURN_CHARS = 50_000
 
 
 def _reply(run: Run) -> tuple[bool, str]:

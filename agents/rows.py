@@ -7,11 +7,11 @@ from typing import Any
 from agents.loop.compaction import packed_summary
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reasoning, Reply
+from agents.loop.style import SPEECH_TOOL
 from agents.models import Message, Step
 from tools.spec import ToolCall, ToolReturn
 
 SEARCHABLE_CHARS = 200_000  # a tsvector holds at most 1 MB
-SPEECH_TOOL = "send_message"
 CALL_PREFIX = len("call_") + 20  # of a call's id, before its place in the answer
 INPUT = 1000  # `call_index` of the first message of an input; what the agent itself says counts from 0
 

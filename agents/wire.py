@@ -9,7 +9,7 @@ from typing import Any
 
 from accounts.fields import clean_text
 from agents.loop.compaction import packed_summary
-from agents.loop.style import THINKING_ARGUMENT
+from agents.loop.style import SPEECH_TOOL, THINKING_ARGUMENT
 from agents.models import Message
 
 Wire = dict[str, Any]
@@ -44,7 +44,7 @@ CALLS = ("tool_call_message", "approval_request_message")
 class View:
     """How a client wants messages shown: whether the tool that agents speak through is shown as speech."""
 
-    speech_tool: str | None = "send_message"
+    speech_tool: str | None = SPEECH_TOOL
     speech_argument: str = "message"
     types: frozenset[str] | None = None
     compactions: bool = False
@@ -54,7 +54,7 @@ class View:
         """From the options of a run or the query of a list."""
         types = options.get("include_return_message_types")
         return cls(
-            speech_tool=options.get("assistant_message_tool_name") or "send_message"
+            speech_tool=options.get("assistant_message_tool_name") or SPEECH_TOOL
             if options.get("use_assistant_message", True)
             else None,
             speech_argument=options.get("assistant_message_tool_kwarg") or "message",

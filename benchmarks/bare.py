@@ -75,7 +75,7 @@ def taken_alone(places: list[str]) -> float:
     import django
 
     django.setup()
-    from workers.wiring import WorkerProcess
+    from workers.process import WorkerProcess
 
     process = WorkerProcess()
     warm = len(places) // 4

@@ -1,4 +1,4 @@
-"""The HTTP policy of the API: who is asking, and the one table of what an error becomes."""
+"""The HTTP policy of the API: how bodies are read, and how errors are answered."""
 
 import logging
 import uuid
@@ -6,62 +6,18 @@ from io import BytesIO
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
-from psycopg.errors import ProgramLimitExceeded
 from rest_framework import exceptions
 from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 
-from accounts.authentication import WHERE_THE_KEY_IS, Unauthenticated
+from accounts.authentication import WHERE_THE_KEY_IS
 from accounts.fields import clean_json
-from agents.accepting import KeyReused
+from agents.api.refusals import refusal
 from agents.api.requests import check_values
-from agents.errors import (
-    BadRequest,
-    Conflict,
-    InvalidRequest,
-    NotFound,
-    NotServed,
-    PendingApproval,
-    TooLarge,
-    Unserved,
-    Unsupported,
-    invalid,
-)
-from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.retry import drop_dead_connections
-from memory.archival import PassageTooLong
-from memory.core import BlockEditError
-from memory.files import NameTaken
-from memory.search import SearchError
-from memory.versions import BlockMoved, NoVersion, UndoError
 
 log = logging.getLogger(__name__)
-
-STATUS: dict[type[BaseException], int] = {
-    Unauthenticated: 401,
-    BadRequest: 400,
-    InvalidHandle: 400,
-    BlockEditError: 400,
-    UndoError: 400,
-    PassageTooLong: 422,
-    SearchError: 422,
-    NotFound: 404,
-    NoVersion: 404,
-    UnknownProvider: 404,
-    Conflict: 409,
-    BlockMoved: 409,
-    NameTaken: 409,
-    TooLarge: 413,
-    Unsupported: 415,
-    InvalidRequest: 422,
-    KeyReused: 422,
-    Unserved: 503,
-    NotServed: 501,
-    OperationalError: 503,
-    InterfaceError: 503,
-}
 
 # A client's library sends these again by itself; for a conflict that would never help, for a database on its way up it
 # will.
@@ -74,35 +30,15 @@ HEADERS: dict[int, dict[str, str]] = {
 
 
 def error_response(error: BaseException) -> JsonResponse | None:
-    """The answer to an error that has a place in the table; None if it has none."""
-    error = _of_the_client(error) or error
-    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), None)
-    if status is None:
+    """The answer to an error that agents/api/refusals.py has a place for; None to any other."""
+    told = refusal(error)
+    if told is None:
         return None
-    body = {"detail": _detail(error, status)}
+    status, detail = told
+    body = {"detail": detail}
     if status == 501:
-        body["error"] = {"type": "not_implemented", "message": body["detail"], "detail": None}
+        body["error"] = {"type": "not_implemented", "message": detail, "detail": None}
     return JsonResponse(body, status=status, headers=HEADERS.get(status))
-
-
-def _of_the_client(error: BaseException) -> InvalidRequest | None:
-    """What Postgres or its driver refuses, and no view has seen: it is the request's fault, not the server's."""
-    if isinstance(error.__cause__, ProgramLimitExceeded):
-        # To Django this is an OperationalError, as if the database were away: the client would try again for nothing.
-        return invalid(["body"], "Some text is too long for the index that it belongs to", "too_long")
-    if isinstance(error, ValueError | DatabaseError) and "NUL (0x00)" in str(error):
-        return invalid(["path"], "Should have no NUL character", "string_type")
-    return None
-
-
-def _detail(error: BaseException, status: int) -> Any:
-    if isinstance(error, InvalidRequest):
-        return error.problems
-    if isinstance(error, PendingApproval):
-        return error.detail
-    if status == 503 and not isinstance(error, Unserved):
-        return "The database cannot be reached at the moment. Try again shortly."
-    return str(error.args[0] if error.args else error)
 
 
 class ApiErrors:

@@ -111,7 +111,7 @@ def _row(organization_id: str, tool: registry.RegisteredTool) -> Tool:
         json_schema=_schema(tool),
         tags=list(tool.tags),
         return_char_limit=spec.return_chars,
-        enable_parallel_execution=tool.parallel,
+        enable_parallel_execution=spec.parallel,
     )
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tools.abort import Abort
 from tools.executor import as_text, returned
 from tools.models import Tool
-from tools.sandbox import Abort, Limits, Outcome, Refused, Runner
+from tools.sandbox import Limits, Outcome, Refused, Runner
 from tools.sandbox.jail.agent_state import NAME as AGENT_STATE
 from tools.schema import SchemaError, function_name
 from tools.spec import ToolCall, ToolReturn

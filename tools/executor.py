@@ -17,8 +17,9 @@ from memory.archival import Archival, Found, PassageTooLong
 from memory.core import BlockEditError, CoreMemory
 from memory.recall import Near
 from memory.search import SearchError
+from tools.abort import Abort
 from tools.registry import RegisteredTool
-from tools.sandbox import Abort, Runner
+from tools.sandbox import Runner
 from tools.spec import Status, ToolCall, ToolError, ToolReturn
 
 TOLD_TO_MODEL = (ToolError, BlockEditError, SearchError, PassageTooLong)

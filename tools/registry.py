@@ -56,7 +56,6 @@ class RegisteredTool:
     function: Callable[..., Any]
     tool_type: ToolType
     tags: tuple[str, ...]
-    parallel: bool
     takes_context: bool
     why_absent: Callable[[], str | None] = _always_there
 
@@ -79,7 +78,7 @@ def tool(
 
     def register(function: F) -> F:
         spec = _spec(function, effect, idempotent, parallel)
-        _add(RegisteredTool(spec, function, type, tuple(tags), parallel, _takes_context(function, spec), why_absent))
+        _add(RegisteredTool(spec, function, type, tuple(tags), _takes_context(function, spec), why_absent))
         return function
 
     return register

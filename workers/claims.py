@@ -28,8 +28,8 @@ UPDATE agents_conversation AS lane
 RETURNING {lane}
 """
 
-# Not one that its own turn has given back a moment ago: nobody could take it until the lease ran out.
-# A hold that was given back in this very moment has no lease, and must not be given one again.
+# A hold that its own turn gave back a moment ago has no lease, and must not be given one again: nobody could take the
+# conversation until it ran out.
 RENEW = """
 UPDATE agents_conversation AS lane SET lease_until = clock_timestamp() + make_interval(secs => %s)
   FROM unnest(%s::text[], %s::bigint[]) AS held(id, epoch)

@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import celeryd_after_setup, worker_shutting_down
 
 from agents.hints import ADVANCE, UPKEEP
-from workers.wiring import WorkerProcess
+from workers.process import WorkerProcess
 
 
 @cache

@@ -5,7 +5,6 @@ from functools import wraps
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.core.exceptions import RequestDataTooBig
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -39,11 +38,7 @@ def only(method: str) -> Callable[[AsyncView], AsyncView]:
 async def body_of(request: HttpRequest) -> dict[str, Any]:
     """The body as an object. Of a long one everybody would have to wait for the end: it is read in a thread, and for
     those alone who have a key."""
-    try:
-        is_short = len(request.body) <= READ_AT_ONCE
-    except RequestDataTooBig:
-        is_short = True  # it is not read at all
-    if is_short:
+    if len(request.body) <= READ_AT_ONCE:
         return json_body(request)
 
     def read() -> dict[str, Any]:

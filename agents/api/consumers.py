@@ -23,15 +23,15 @@ from django.urls import re_path
 
 from accounts.authentication import Unauthenticated, principal_of
 from accounts.keys import Principal
-from agents.accepting import KeyReused, accept
+from agents.accepting import accept
 from agents.api.async_views import READ_AT_ONCE
 from agents.api.inputs import offer_of_body
 from agents.api.messages import check_model, wires
+from agents.api.refusals import REFUSED, refusal
 from agents.api.scope import conversation, default_conversation, one, owned
 from agents.cancelling import cancel
-from agents.errors import BadRequest, ClientError, Conflict, InvalidRequest, NotFound, PendingApproval, invalid
+from agents.errors import BadRequest, ClientError, invalid
 from agents.following import follow, in_thread
-from agents.llm.registry import InvalidHandle, UnknownProvider
 from agents.models import Conversation, Run
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,6 @@ UNAUTHENTICATED = 4401
 FORBIDDEN = 4403
 NOT_FOUND = 4404
 TOO_SLOW = 4008
-
-_TOLD = (ClientError, KeyReused, InvalidHandle, UnknownProvider, Unauthenticated)
 
 
 class AgentConsumer(AsyncWebsocketConsumer):
@@ -90,11 +88,11 @@ class AgentConsumer(AsyncWebsocketConsumer):
             if act is None:
                 raise invalid(["type"], "Should be send, subscribe or cancel", "enum")
             await act(request)
-        except _TOLD as error:
-            await self._say(type="error", status=_STATUS.get(type(error), 400), detail=_detail(error))
-        except DatabaseError:
-            log.exception("A WebSocket request failed")
-            await self._say(type="error", status=503, detail="The database cannot be reached. Try again shortly.")
+        except REFUSED as error:
+            status, detail = refusal(error) or (500, "An unknown error occurred")
+            if isinstance(error, DatabaseError):
+                log.exception("A WebSocket request failed")
+            await self._say(type="error", status=status, detail=detail)
 
     async def disconnect(self, code: int) -> None:
         # The runs go on: a client that leaves cancels nothing.
@@ -193,23 +191,6 @@ class RunConsumer(AgentConsumer):
 
     def runs(self) -> Any:
         return owned(self.principal, Run).filter(id=self.path["run_id"])
-
-
-_STATUS: dict[type, int] = {
-    InvalidRequest: 422,
-    KeyReused: 422,
-    NotFound: 404,
-    UnknownProvider: 404,
-    Conflict: 409,
-    PendingApproval: 409,
-}
-
-
-def _detail(error: Exception) -> Any:
-    """What REST has as the `detail` of the same error."""
-    if isinstance(error, InvalidRequest):
-        return error.problems
-    return error.detail if isinstance(error, PendingApproval) else str(error)
 
 
 async def _request(text: str | None) -> dict[str, Any]:

@@ -26,7 +26,8 @@ SKILL_FIELDS = ("name", "description", "location")
 # What the source of an image has, by its type. `letta` is what the archived server told clients of images that it had
 # stored; it told their data, too.
 IMAGES = {"url": ("url",), "base64": ("media_type", "data"), "letta": ("media_type", "data")}
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
+# Possessive: a picture may have millions of characters, and is gone over once, whatever stands at its end.
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]++={0,2}+\s*+")
 
 NOT_SERVED = ("return_logprobs", "return_token_ids")
 

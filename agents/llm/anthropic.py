@@ -8,17 +8,16 @@ from typing import Any, cast
 from anthropic import Anthropic
 from anthropic.types import RawMessageStreamEvent
 
-from agents.llm.calls import Chunks, chunks
-from agents.llm.errors import cut_stream, explain
+from agents.llm.calls import LISTING_SECONDS, Chunks, chunks, listed
+from agents.llm.errors import cut_stream
 from agents.llm.history import Part, arguments_of, parts_of, unsupported, wire_id
 from agents.llm.provider import Provider
-from agents.llm.sockets import Call, http_client
+from agents.llm.sockets import http_client
 from agents.loop.events import CallDelta, CallStart, Done, Finish, LLMEvent, ReasoningDelta, ReasoningEnd, TextDelta
 from agents.loop.messages import Message, Reasoning, Usage
 from agents.loop.ports import Abort, LLMRequest
 from tools.spec import ToolReturn, ToolSpec
 
-_LISTING_SECONDS = 5.0
 _CACHE: Part = {"type": "ephemeral"}
 _CONTINUED = "(conversation continues)"
 _LEAST_THINKING = 1024  # tokens; the API refuses less
@@ -55,13 +54,12 @@ class AnthropicLLM:
 
 def list_models(provider: Provider) -> tuple[tuple[str, ...], str | None]:
     """The provider's model names, or why there are none."""
-    call = Call(Abort(), 2 * _LISTING_SECONDS)
-    try:
-        with _client(provider, _LISTING_SECONDS) as client, call.attached():
-            return tuple(model.id for model in client.models.list(limit=1000).data or ()), None
-    except Exception as error:
-        told = explain(error, provider, call, started=False)
-        return (), str(told or f"{provider.name} gave no list of models ({type(error).__name__})")
+
+    def names() -> tuple[str, ...]:
+        with _client(provider, LISTING_SECONDS) as client:
+            return tuple(model.id for model in client.models.list(limit=1000).data or ())
+
+    return listed(provider, names)
 
 
 def _client(provider: Provider, seconds: float | None = None) -> Anthropic:

@@ -8,6 +8,8 @@ from agents.llm.provider import Provider
 from agents.llm.sockets import Call
 from agents.loop.ports import Abort
 
+LISTING_SECONDS = 5.0
+
 Chunk = TypeVar("Chunk", covariant=True)
 
 
@@ -42,3 +44,14 @@ def chunks(provider: Provider, abort: Abort, create: Callable[[], Chunks[Chunk]]
             if told is None or told is error:
                 raise
             raise told from error
+
+
+def listed(provider: Provider, ask: Callable[[], tuple[str, ...]]) -> tuple[tuple[str, ...], str | None]:
+    """The names of models that `ask` brings, or why there are none."""
+    call = Call(Abort(), 2 * LISTING_SECONDS)
+    try:
+        with call.attached():
+            return ask(), None
+    except Exception as error:
+        told = explain(error, provider, call, started=False)
+        return (), str(told or f"{provider.name} gave no list of models ({type(error).__name__})")

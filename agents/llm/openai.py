@@ -8,11 +8,11 @@ from typing import Any
 from openai import OpenAI, Stream
 
 from agents.errors import LLMError
-from agents.llm.calls import Chunks, chunks
-from agents.llm.errors import cut_stream, explain
+from agents.llm.calls import LISTING_SECONDS, Chunks, chunks, listed
+from agents.llm.errors import cut_stream
 from agents.llm.history import Part, arguments_of, parts_of, text_of, unsupported, wire_id
 from agents.llm.provider import Provider
-from agents.llm.sockets import Call, http_client
+from agents.llm.sockets import http_client
 from agents.llm.textforms import CallHolder, ThinkSplitter, calls_in
 from agents.loop.events import (
     CallDelta,
@@ -28,7 +28,6 @@ from agents.loop.messages import Message, Usage
 from agents.loop.ports import Abort, LLMRequest
 from tools.spec import ToolCall, ToolSpec
 
-_LISTING_SECONDS = 5.0
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _REASONING_MODEL = re.compile(r"o\d|gpt-5(?!-chat)")
 _FINISH: dict[str, Finish] = {
@@ -68,13 +67,12 @@ class OpenAILLM:
 
 def list_models(provider: Provider) -> tuple[tuple[str, ...], str | None]:
     """The provider's model names, or why there are none."""
-    call = Call(Abort(), 2 * _LISTING_SECONDS)
-    try:
-        with _client(provider, _LISTING_SECONDS) as client, call.attached():
-            return tuple(model.id for model in client.models.list().data or ()), None
-    except Exception as error:
-        told = explain(error, provider, call, started=False)
-        return (), str(told or f"{provider.name} gave no list of models ({type(error).__name__})")
+
+    def names() -> tuple[str, ...]:
+        with _client(provider, LISTING_SECONDS) as client:
+            return tuple(model.id for model in client.models.list().data or ())
+
+    return listed(provider, names)
 
 
 def _client(provider: Provider, seconds: float | None = None) -> OpenAI:

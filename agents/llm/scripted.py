@@ -24,6 +24,7 @@ from agents.loop.events import (
 )
 from agents.loop.messages import Message, Usage
 from agents.loop.ports import Abort, LLMRequest
+from agents.loop.style import HEARTBEAT_ARGUMENT, SPEECH_TOOL, THINKING_ARGUMENT
 from tools.spec import ToolReturn, ToolSpec
 
 _WORDS = re.compile(r"\S*\s+|\S+")
@@ -41,7 +42,7 @@ _INTRODUCTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Move:
     """What to do: a thought, then a call of `tool`, or `text` as the answer."""
 
     thought: str
@@ -53,37 +54,37 @@ class Turn:
 class ScriptedLLM:
     def stream(self, request: LLMRequest, abort: Abort) -> Iterator[LLMEvent]:
         abort.check()
-        turn = _spoken(decide(request), request)
+        move = _spoken(decide(request), request)
         written = 0
-        for event in _events(turn, request):
+        for event in _events(move, request):
             abort.check()
             written += _size(event)
             yield event
-        finish: Finish = "tool_calls" if turn.tool else "stop"
+        finish: Finish = "tool_calls" if move.tool else "stop"
         yield Done(finish, Usage(prompt=tokens.estimate_request(request), completion=-(-written // 4)))
 
 
 # What to do
 
 
-def decide(request: LLMRequest) -> Turn:
+def decide(request: LLMRequest) -> Move:
     """The next move of a conversation."""
     last = request.messages[-1] if request.messages else Message("user")
     if last.returned:
         return _after(last.returned, request)
     said = _user_text(last)
-    return next((turn for rule in _RULES if (turn := rule(said, request))), None) or _introduce(said)
+    return next((move for rule in _RULES if (move := rule(said, request))), None) or _introduce(said)
 
 
-def _after(returned: ToolReturn, request: LLMRequest) -> Turn:
+def _after(returned: ToolReturn, request: LLMRequest) -> Move:
     """Tell what the tool did. What it was asked is in the call that it answers."""
     if returned.status == "error":
-        return Turn("The tool did not work.", f"That did not work: {_clip(returned.text, _QUOTE)}")
+        return Move("The tool did not work.", f"That did not work: {_clip(returned.text, _QUOTE)}")
     asked = _arguments(returned.call_id, request)
     tell = _TELL.get(returned.name)
     if tell is None:
-        return Turn("The tool is done.", f"The tool {returned.name} returned: {_clip(returned.text, _QUOTE)}")
-    return Turn("I have what I need to answer.", tell(asked, returned.text))
+        return Move("The tool is done.", f"The tool {returned.name} returned: {_clip(returned.text, _QUOTE)}")
+    return Move("I have what I need to answer.", tell(asked, returned.text))
 
 
 def _told_stored(asked: dict[str, str], _: str) -> str:
@@ -109,33 +110,33 @@ _TELL: dict[str, Callable[[dict[str, str], str], str]] = {
     "archival_memory_insert": _told_filed,
     "archival_memory_search": _told_found,
     "conversation_search": _told_found,
-    "send_message": _told_sent,
+    SPEECH_TOOL: _told_sent,
 }
 
 
 # The phrases, in the order in which they are tried
 
 
-def _recall_user(said: str, request: LLMRequest) -> Turn | None:
+def _recall_user(said: str, request: LLMRequest) -> Move | None:
     phrases = r"what(?:'s| is) my name|what do you know about me|who am i\b|what do i like|what did i tell you"
     if not re.search(phrases, said, re.IGNORECASE):
         return None
     known = block_value(request.system, "human")
     if not known:
-        return Turn(
+        return Move(
             "My block about the user is empty.", "I know nothing about you yet. Tell me your name, for example."
         )
-    return Turn("I look at what my core memory says about the user.", f"My core memory says about you:\n{known}")
+    return Move("I look at what my core memory says about the user.", f"My core memory says about you:\n{known}")
 
 
-def _file(said: str, request: LLMRequest) -> Turn | None:
+def _file(said: str, request: LLMRequest) -> Move | None:
     found = re.search(r"\b(?:file away|archive)(?:\s+(?:this|that))?\s*[:,]?\s+(.+)", said, re.IGNORECASE | re.DOTALL)
     if not found or re.search(r"\b(?:your|the|my)\s+archive\b", said, re.IGNORECASE):
         return None
     return _call("This belongs in the archive.", request, "archival_memory_insert", content=found.group(1).strip())
 
 
-def _search_archive(said: str, request: LLMRequest) -> Turn | None:
+def _search_archive(said: str, request: LLMRequest) -> Move | None:
     patterns = (
         r"what did you file (?:away )?about (.+)",
         r"(?:search|look (?:up )?(?:in )?)\s*(?:in )?(?:your|the) archive (?:for|about) (.+)",
@@ -145,7 +146,7 @@ def _search_archive(said: str, request: LLMRequest) -> Turn | None:
     return _call("I search my archive.", request, "archival_memory_search", query=query) if query else None
 
 
-def _search_conversation(said: str, request: LLMRequest) -> Turn | None:
+def _search_conversation(said: str, request: LLMRequest) -> Move | None:
     query = _first((r"what did we (?:talk|speak|say) about\b(.*)", r"do you (?:recall|remember)\b(.*)"), said)
     if query is None:
         return None
@@ -153,7 +154,7 @@ def _search_conversation(said: str, request: LLMRequest) -> Turn | None:
     return _call("I search our conversation.", request, "conversation_search", query=words or said)
 
 
-def _store(said: str, request: LLMRequest) -> Turn | None:
+def _store(said: str, request: LLMRequest) -> Move | None:
     fact = _fact(said)
     if not fact:
         return None
@@ -176,7 +177,7 @@ def _fact(said: str) -> str | None:
     return None
 
 
-_RULES: tuple[Callable[[str, LLMRequest], Turn | None], ...] = (
+_RULES: tuple[Callable[[str, LLMRequest], Move | None], ...] = (
     _recall_user,
     _search_archive,
     _file,
@@ -185,16 +186,16 @@ _RULES: tuple[Callable[[str, LLMRequest], Turn | None], ...] = (
 )
 
 
-def _introduce(said: str) -> Turn:
+def _introduce(said: str) -> Move:
     echo = f"You said: '{_clip(said, _ECHO)}'. " if said.strip() else ""
-    return Turn("No phrase that I know.", echo + _INTRODUCTION)
+    return Move("No phrase that I know.", echo + _INTRODUCTION)
 
 
-def _call(thought: str, request: LLMRequest, tool: str, **arguments: str) -> Turn | None:
+def _call(thought: str, request: LLMRequest, tool: str, **arguments: str) -> Move | None:
     """The call, if the tool is offered and allowed now."""
     if _offered(request, tool) is None:
         return None
-    return Turn(thought, tool=tool, arguments=tuple(arguments.items()))
+    return Move(thought, tool=tool, arguments=tuple(arguments.items()))
 
 
 def _first(patterns: tuple[str, ...], said: str) -> str | None:
@@ -242,38 +243,38 @@ def _clip(text: str, length: int) -> str:
 # Writing the answer
 
 
-def _spoken(turn: Turn, request: LLMRequest) -> Turn:
-    """An answer goes through send_message where that tool is offered; agents of that kind are heard through it only."""
-    if turn.tool or _offered(request, "send_message") is None:
-        return turn
+def _spoken(move: Move, request: LLMRequest) -> Move:
+    """An answer goes through SPEECH_TOOL where that tool is offered; agents of that kind are heard through it only."""
+    if move.tool or _offered(request, SPEECH_TOOL) is None:
+        return move
     last = request.messages[-1] if request.messages else None
-    if last and last.returned and last.returned.name == "send_message":
-        return turn
-    return Turn(turn.thought, tool="send_message", arguments=(("message", turn.text),))
+    if last and last.returned and last.returned.name == SPEECH_TOOL:
+        return move
+    return Move(move.thought, tool=SPEECH_TOOL, arguments=(("message", move.text),))
 
 
-def _events(turn: Turn, request: LLMRequest) -> Iterator[LLMEvent]:
-    for word in _WORDS.findall(turn.thought):
+def _events(move: Move, request: LLMRequest) -> Iterator[LLMEvent]:
+    for word in _WORDS.findall(move.thought):
         yield ReasoningDelta(word)
     yield ReasoningEnd()
-    if not turn.tool:
-        yield from (TextDelta(word) for word in _WORDS.findall(turn.text))
+    if not move.tool:
+        yield from (TextDelta(word) for word in _WORDS.findall(move.text))
         return
-    tool = _offered(request, turn.tool)
+    tool = _offered(request, move.tool)
     if tool is None:
-        raise LLMError("configuration", f"demo/scripted cannot call {turn.tool}: it is not offered.")
-    yield CallStart(0, turn.tool, "scripted")
-    yield from (CallDelta(0, piece) for piece in _WORDS.findall(json.dumps(_completed(turn, tool))))
+        raise LLMError("configuration", f"demo/scripted cannot call {move.tool}: it is not offered.")
+    yield CallStart(0, move.tool, "scripted")
+    yield from (CallDelta(0, piece) for piece in _WORDS.findall(json.dumps(_completed(move, tool))))
 
 
-def _completed(turn: Turn, tool: ToolSpec) -> dict[str, object]:
+def _completed(move: Move, tool: ToolSpec) -> dict[str, object]:
     """The arguments, with those that the loop adds to a tool's schema."""
     known = tool.parameters.get("properties", {})
-    arguments: dict[str, object] = dict(turn.arguments)
-    if "thinking" in known:
-        arguments = {"thinking": turn.thought, **arguments}
-    if "request_heartbeat" in known:
-        arguments["request_heartbeat"] = turn.tool != "send_message"
+    arguments: dict[str, object] = dict(move.arguments)
+    if THINKING_ARGUMENT in known:
+        arguments = {THINKING_ARGUMENT: move.thought, **arguments}
+    if HEARTBEAT_ARGUMENT in known:
+        arguments[HEARTBEAT_ARGUMENT] = move.tool != SPEECH_TOOL
     return arguments
 
 

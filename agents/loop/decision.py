@@ -12,6 +12,8 @@ from tools.spec import ToolCall, ToolReturn
 
 INVALID_IN_A_ROW = 3
 SAME_IN_A_ROW = 5
+REFUSAL = "Invalid tool call: "
+"""How the return of a call begins that was never run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,6 @@ def _gone_astray(
 def _was_refused(call: ToolCall, returns: dict[str, ToolReturn]) -> bool:
     returned = returns.get(call.id)
     return returned is not None and returned.status == "error" and returned.text.startswith(REFUSAL)
-
-
-REFUSAL = "Invalid tool call: "
-"""How the return of a call begins that was never run."""
 
 
 def _signature(calls: tuple[ToolCall, ...], returns: dict[str, ToolReturn]) -> list[tuple[str, str, str]]:

@@ -85,7 +85,7 @@ class Ledger(Protocol):
         """
         ...
 
-    def ask(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
+    def suspend(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
         """Record the answer, and that nothing of it runs before these calls are answered. The run ends."""
         ...
 
@@ -109,7 +109,7 @@ def take_step(
         if call.id not in state.returned
     }
     if fresh and (waiting := [_waiting(item) for item in admitted.values() if _must_wait(item, state)]):
-        return ledger.ask(fresh, waiting)
+        return ledger.suspend(fresh, waiting)
     refused = frozenset(call_id for call_id, item in admitted.items() if _is_refusal(item))
     done: list[ToolReturn] = []
     ready: list[Ready] = []

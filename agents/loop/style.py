@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SPEECH_TOOL = "send_message"
+"""The tool through which agents speak whose plain text is no answer."""
+
 THINKING_ARGUMENT = "thinking"
 HEARTBEAT_ARGUMENT = "request_heartbeat"
 
@@ -32,11 +35,9 @@ class Style:
 
 
 def _speaks_by_tool(*tools: str) -> Style:
-    rules = [{"type": "exit_loop", "tool_name": "send_message"}]
+    rules = [{"type": "exit_loop", "tool_name": SPEECH_TOOL}]
     rules += [{"type": "continue_loop", "tool_name": name} for name in tools]
-    return Style(
-        must_call=True, asks_to_go_on=True, thinks_aloud=True, tools=("send_message", *tools), rules=tuple(rules)
-    )
+    return Style(must_call=True, asks_to_go_on=True, thinks_aloud=True, tools=(SPEECH_TOOL, *tools), rules=tuple(rules))
 
 
 _LETTA_V1 = Style(line_numbers=True, tools=("conversation_search", "memory_replace", "memory_insert"))

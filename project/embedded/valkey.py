@@ -39,7 +39,7 @@ def program(run: Path, log: Path, account: Account | None) -> Program:
 
 
 def url(run: Path) -> str:
-    """In redis-py's form. Celery's broker wants `redis+socket:///path?virtual_host=0` for the same socket."""
+    """In redis-py's form; project/broker.py makes Celery's of it."""
     return f"unix://{run / SOCKET}?db=0"
 
 

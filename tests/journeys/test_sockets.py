@@ -143,6 +143,8 @@ async def test_requests_that_cannot_be_read(server: Server) -> None:
             assert (await hear(ws))["status"] == 422
         await say(ws, type="subscribe", run_id="run-00000000-0000-4000-8000-000000000000")
         assert (await hear(ws))["status"] == 404
+        await say(ws, type="send", input="hello", return_logprobs=True)
+        assert (await hear(ws))["status"] == 501
         await say(ws, type="send", input="hello")
         assert (await hear(ws))["type"] == "accepted"
         assert spoken(await rest(ws)) == "ok: hello"

@@ -71,7 +71,7 @@ def test_the_kinds_of_the_built_in_tools():
     assert {name: tool.tool_type for name, tool in found.items()} == TYPES
     for name, tool in found.items():
         expected = ("read", True, True) if name in SEARCHES else ("state", False, False)
-        assert (tool.spec.effect, tool.spec.idempotent, tool.parallel) == expected
+        assert (tool.spec.effect, tool.spec.idempotent, tool.spec.parallel) == expected
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ def test_a_registered_tool_is_found_by_its_name() -> None:
     found = registry.find("sample_echo")
     assert found is not None
     assert (found.spec.name, found.spec.effect, found.spec.idempotent) == ("sample_echo", "effect", True)
-    assert (found.tool_type, found.tags, found.parallel, found.takes_context) == ("custom", ("sample",), True, False)
+    assert found.spec.parallel is True
+    assert (found.tool_type, found.tags, found.takes_context) == ("custom", ("sample",), False)
     assert found.spec.parameters["properties"] == {"value": {"type": "object", "description": "Anything."}}
     assert found.function(value={"a": 1}) == {"a": 1}
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from agents import runs
+from agents import accepting, advancing
 from agents.models import Run
 from memory.models import Block
 from tests.agents import given
@@ -29,7 +29,7 @@ def test_a_conversation_has_one_holder():
 
 def test_of_many_workers_one_gets_it():
     conversation = given.place(given.agent())
-    runs.accept(conversation, given.offer())
+    accepting.accept(conversation, given.offer())
 
     def one(number):
         try:
@@ -130,7 +130,7 @@ def statements(agent, *answers):
     counts = []
     for _ in answers:
         with CaptureQueriesContext(connection) as captured:
-            holds.run(place, lambda turn, abort: runs.advance(turn, given.Outfit(script), abort))
+            holds.run(place, lambda turn, abort: advancing.advance(turn, given.Outfit(script), abort))
         texts = [query["sql"].lstrip() for query in captured.captured_queries]
         counts.append([text for text in texts if text.split()[0] in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")])
     return counts

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tools.builtin.archival import WORDS_ONLY
+from memory.search import WORDS_ONLY
 from tools.executor import ToolContext
 from tools.registry import tool
 

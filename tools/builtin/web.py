@@ -25,10 +25,7 @@ def fetch_webpage(context: ToolContext, url: str) -> str:
     Args:
         url: The whole address, with http:// or https://.
     """
-    request = Request(
-        url.strip(), {"Accept": "text/html,application/xhtml+xml,text/*,application/json;q=0.9,*/*;q=0.5"}
-    )
-    page = fetch(request, _guard(), context.abort)
+    page = fetch(Request(url.strip(), {"Accept": _ACCEPT}), _guard(), context.abort)
     if page.status >= 400:
         raise ToolError(f"{page.url} cannot be read: the server answers HTTP {page.status}.")
     return readable(page)

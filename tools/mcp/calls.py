@@ -1,11 +1,11 @@
 """Call the tools of an MCP server, from any thread: synchronous, and within limits however the server behaves."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from django.conf import settings
 
+from tools.abort import Abort
 from tools.guard import Guard
 from tools.mcp.errors import Forbidden, McpError, Rejected, TimedOut
 from tools.mcp.secrets import opened
@@ -17,14 +17,6 @@ LONGEST_CALL_SECONDS = 300.0
 LIST_SECONDS = 15.0
 
 Fault = Literal["connection", "timeout"]
-
-
-class Abort(Protocol):
-    """A stop button. `on_press` takes what ends the wait and returns what takes it back; `check` raises if pressed."""
-
-    def on_press(self, end: Callable[[], None]) -> Callable[[], None]: ...
-
-    def check(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

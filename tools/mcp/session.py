@@ -27,8 +27,9 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
+from tools.abort import Abort
 from tools.mcp.answers import answer
-from tools.mcp.calls import Abort, Answer, RemoteTool
+from tools.mcp.calls import Answer, RemoteTool
 from tools.mcp.errors import McpError, Rejected, TimedOut, Unreachable
 from tools.mcp.http import ANSWER_LIMIT, CONNECT_SECONDS, Watched, client
 from tools.mcp.stdio import Command

@@ -9,6 +9,6 @@ and what the jail is made of.
 
 from tools.sandbox.sandbox import Sandbox
 from tools.sandbox.tiers import detect
-from tools.sandbox.values import Abort, Level, Limits, Outcome, Refused, Runner, Tier
+from tools.sandbox.values import Level, Limits, Outcome, Refused, Runner, Tier
 
-__all__ = ["Abort", "Level", "Limits", "Outcome", "Refused", "Runner", "Sandbox", "Tier", "detect"]
+__all__ = ["Level", "Limits", "Outcome", "Refused", "Runner", "Sandbox", "Tier", "detect"]

@@ -6,11 +6,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tools.abort import Abort
 from tools.sandbox.egress import Egress, Rules, networks
 from tools.sandbox.jail.protocol import PROXY_PORT
 from tools.sandbox.supervise import supervise
 from tools.sandbox.tiers import Account, check_safe, detect, job_for, setup_for, unprivileged
-from tools.sandbox.values import Abort, Level, Limits, Outcome, Refused, Tier
+from tools.sandbox.values import Level, Limits, Outcome, Refused, Tier
 from tools.sandbox.zygote import Zygote, ZygoteError
 
 _PROXY = f"http://127.0.0.1:{PROXY_PORT}"

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from accounts.fields import clean_text
+from tools.abort import Abort
 from tools.sandbox.jail.protocol import Job, receive
 from tools.sandbox.results import BadResult, parse
-from tools.sandbox.values import Abort, Limits, Outcome
+from tools.sandbox.values import Limits, Outcome
 from tools.sandbox.zygote import Zygote, ZygoteError
 
 _CHUNK = 1 << 16

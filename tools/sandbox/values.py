@@ -1,26 +1,18 @@
 """What a call may use, what came of it, and how well it was locked in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from tools.abort import Abort
 
 MEBIBYTE = 1 << 20
 
 
 class Refused(Exception):
     """The call was not run, because it could not be run safely; the text says what would help."""
-
-
-class Abort(Protocol):
-    """A stop button: `reason` is None until it is pressed."""
-
-    reason: str | None
-
-    def on_press(self, end: Callable[[], None]) -> Callable[[], None]:
-        """Calls `end` when pressed (now, if it was). Returns what takes `end` back."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

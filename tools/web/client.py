@@ -11,14 +11,14 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol
 from urllib.parse import SplitResult, quote, urljoin
 
+from tools.abort import Abort
 from tools.guard import Forbidden, Guard, check_url, origin
 from tools.spec import ToolError
 
@@ -36,14 +36,6 @@ _lookups = ThreadPoolExecutor(32, thread_name_prefix="lookup")
 
 class FetchError(ToolError):
     """There is no answer; the text says why."""
-
-
-class Abort(Protocol):
-    """A stop button, as in tools.sandbox.Abort."""
-
-    reason: str | None
-
-    def on_press(self, end: Callable[[], None]) -> Callable[[], None]: ...
 
 
 @dataclass(frozen=True, slots=True)

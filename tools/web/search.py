@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from tools.abort import Abort
 from tools.guard import Guard, origin
 from tools.spec import ToolError
-from tools.web.client import Abort, Request, fetch
+from tools.web.client import Request, fetch
 
 MOST_RESULTS = 20
 TEXT_CHARS = 30_000

@@ -1,4 +1,4 @@
-"""How the API says that something is wrong, as project/http.py has it: always JSON, always with a `detail`."""
+"""How the API says that something is wrong, by refusals.py: always JSON, always with a `detail`."""
 
 from agents.api.openapi.notation import Fields, Schema, object_of, ref
 

@@ -121,7 +121,7 @@ class MemoryLedger:
         self._line(reply, returns, f"post {', '.join(item.call.name for item in asking)}")
         return []
 
-    def ask(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
+    def suspend(self, reply: Reply, waiting: Sequence[Waiting]) -> Decision:
         self._record(reply, ())
         self.decision = Finished("requires_approval")
         self._line(reply, (), f"ask {', '.join(item.call.name for item in waiting)}")

@@ -87,7 +87,7 @@ def test_they_run_outside_of_transactions_and_may_be_repeated(name: str) -> None
     registry.load()
     found = registry.find(name)
     assert found is not None
-    assert (found.spec.effect, found.spec.idempotent, found.parallel, found.tool_type) == (
+    assert (found.spec.effect, found.spec.idempotent, found.spec.parallel, found.tool_type) == (
         "read",
         True,
         True,
