@@ -14,7 +14,7 @@ from agents.api.cursors import leaving
 from agents.api.pages import page
 from agents.api.requests import checked_id, choice
 from agents.api.scope import one, owned
-from agents.api.serializers import Strings, Text
+from agents.api.serializers import Strings, Text, check_length
 from agents.api.shapes.agents import identity_shape
 from agents.api.shapes.memory import block_shape
 from agents.api.shapes.values import Shape
@@ -56,6 +56,10 @@ class IdentityFields(serializers.Serializer):
     properties = PropertyFields(many=True, required=False, allow_null=True)
     agent_ids = Strings(required=False, allow_null=True)
     block_ids = Strings(required=False, allow_null=True)
+
+    def validate_properties(self, given: Any) -> Any:
+        check_length(given)
+        return given
 
     def columns(self) -> dict[str, Any]:
         """The validated fields as columns of Identity; what is null stays as it is."""

@@ -1,5 +1,6 @@
 """Archival memory through the API: an agent's passages, and the search in those of the whole organization."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from functools import partial
@@ -28,6 +29,8 @@ from memory.archival import DEFAULT_RESULTS, MAX_PASSAGE_CHARS, Archival, TagMat
 from memory.chunking import pieces
 from memory.models import Archive, Passage
 from memory.search import by_words
+
+MOST_SHARED = 10_000
 
 
 class PassageSearchFields(serializers.Serializer):
@@ -112,6 +115,10 @@ def _cut(given: dict[str, Any]) -> list[dict[str, Any]]:
     """The passage, or as many as its text needs, which share everything else."""
     if len(given["text"]) <= MAX_PASSAGE_CHARS:
         return [given]
+    shared = json.dumps([given.get("metadata"), given.get("tags")])
+    if len(shared) > MOST_SHARED:
+        told = f"With a text that is cut up, metadata and tags may have {MOST_SHARED:,} characters: each piece has them"
+        raise invalid(["body", "metadata"], told, "too_long")
     return [given | {"text": piece.text} for piece in pieces(given["text"], MAX_PASSAGE_CHARS)]
 
 

@@ -1,5 +1,6 @@
 """What clients may send to make or change agents and blocks. Unknown fields are ignored, as the contract has it."""
 
+import json
 import re
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,11 +29,21 @@ RULE_TYPES = (
 )
 
 
+LONGEST = 1_000_000
+"""Characters of one field. Pictures in messages may have more; but of most things a page tells a thousand at once."""
+
+
+def check_length(value: Any) -> None:
+    """Of a field that is JSON. Raises ValidationError."""
+    if len(json.dumps(value)) > LONGEST:
+        raise serializers.ValidationError(f"Should have at most {LONGEST:,} characters")
+
+
 class Text(serializers.CharField):
     """Any text at all: white space is kept, NUL is replaced when it is stored."""
 
     def __init__(self, **kwargs: Any):
-        super().__init__(**{"trim_whitespace": False, "allow_blank": True} | kwargs)
+        super().__init__(**{"trim_whitespace": False, "allow_blank": True, "max_length": LONGEST} | kwargs)
         self.validators: list[Any] = [v for v in self.validators if type(v).__name__ not in _REFUSED_VALIDATORS]
 
     def to_internal_value(self, data: Any) -> str:
@@ -65,7 +76,9 @@ class Tags(serializers.ListField):
         super().__init__(**{"child": Text()} | kwargs)
 
     def to_internal_value(self, data: Any) -> list[str]:
-        return list(dict.fromkeys(super().to_internal_value(data)))
+        tags = list(dict.fromkeys(super().to_internal_value(data)))
+        check_length(tags)
+        return tags
 
 
 class TimeZone(Text):
@@ -83,11 +96,17 @@ class TimeZone(Text):
 
 
 class Object(serializers.JSONField):
-    """A JSON object."""
+    """A JSON object. One that is not bounded may be as long as the body."""
+
+    def __init__(self, is_bounded: bool = True, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.is_bounded = is_bounded
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         if not isinstance(data, dict):
             raise serializers.ValidationError("Should be an object")
+        if self.is_bounded:
+            check_length(data)
         return data
 
 
@@ -118,6 +137,7 @@ class Rules(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
         rules = super().to_internal_value(data)
+        check_length(rules)
         for rule in rules:
             if not isinstance(rule.get("tool_name"), str) or rule.get("type") not in RULE_TYPES:
                 raise serializers.ValidationError(f"A rule has a tool_name, and a type of {', '.join(RULE_TYPES)}")
@@ -245,7 +265,7 @@ class NewAgent(AgentFields):
     tools = Strings(required=False, allow_null=True)
     include_base_tools = serializers.BooleanField(default=True, allow_null=True)
     include_base_tool_rules = serializers.BooleanField(default=True, allow_null=True)
-    initial_message_sequence = serializers.ListField(child=Object(), required=False, allow_null=True)
+    initial_message_sequence = serializers.ListField(child=Object(is_bounded=False), required=False, allow_null=True)
 
     def validate_memory_blocks(self, blocks: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
         labels = [block["label"] for block in blocks or ()]
