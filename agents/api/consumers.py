@@ -22,6 +22,7 @@ from django.db import DatabaseError
 from django.urls import re_path
 
 from accounts.authentication import Unauthenticated, principal_of
+from accounts.fields import clean_json
 from accounts.keys import Principal
 from agents.accepting import accept
 from agents.api.async_views import READ_AT_ONCE
@@ -201,7 +202,7 @@ async def _request(text: str | None) -> dict[str, Any]:
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        request = json.loads(text)
+        request = clean_json(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise invalid([], f"JSON decode error: {error}", "json_invalid") from None
     if not isinstance(request, dict):
