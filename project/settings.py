@@ -128,7 +128,7 @@ DEFAULT_EMBEDDING = default_embedding(env.text("PERDURE_EMBEDDING"), LOCAL_EMBED
 
 LARGEST_FILE = env.number("PERDURE_FILE_SIZE", 25000000, minimum=1)  # bytes
 LARGEST_BODY = 4 * LARGEST_FILE + 1_000_000
-LARGEST_JSON = 20_000_000  # some pictures, as base64
+LARGEST_JSON = 20_000_000  # bytes: some pictures, as base64
 FILE_SECONDS = env.seconds("PERDURE_FILE_TIMEOUT", 120)
 
 # MCP servers: docs/mcp.md ---------------------------------------------------------------------------------------------

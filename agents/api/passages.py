@@ -25,7 +25,8 @@ from agents.api.views import ApiView, answer
 from agents.errors import invalid
 from agents.models import Agent, AgentArchive
 from agents.toolbox import default_archive
-from memory.archival import DEFAULT_RESULTS, Archival, TagMatch, nothing_to_keep
+from memory.archival import DEFAULT_RESULTS, MAX_PASSAGE_CHARS, Archival, TagMatch, nothing_to_keep
+from memory.chunking import pieces
 from memory.models import Archive, Passage
 from memory.search import by_words
 
@@ -51,12 +52,12 @@ class AgentPassages(ApiView):
         return answer([passage_shape(passage) for passage in page(rows, query, limit=100, order="asc")])
 
     def post(self, request: Request, agent_id: str) -> HttpResponse:
-        """A list, as the contract has it for texts that were cut up; here it is always one passage."""
+        """A list: a text that is too long for one passage is cut into several."""
         principal = self.principal(request)
         archival = _archival(one(principal, Agent, agent_id), author_id=principal.user_id)
         fields = PassageFields(data=request.data)
         fields.is_valid(raise_exception=True)
-        return answer([passage_shape(passage) for passage in filed(archival, [fields.validated_data])])
+        return answer([passage_shape(passage) for passage in filed(archival, _cut(fields.validated_data))])
 
 
 class OneAgentPassage(ApiView):
@@ -106,6 +107,13 @@ class PassageSearch(ApiView):
             given.get("end_date"),
         )
         return answer([_scored(passage, found.words_only) for passage in found])
+
+
+def _cut(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """The passage, or as many as its text needs, which share everything else."""
+    if len(given["text"]) <= MAX_PASSAGE_CHARS:
+        return [given]
+    return [given | {"text": piece.text} for piece in pieces(given["text"], MAX_PASSAGE_CHARS)]
 
 
 def _scored(passage: Any, words_only: bool) -> Shape:

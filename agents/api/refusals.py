@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, InterfaceError, OperationalError
 from psycopg.errors import ProgramLimitExceeded
 
@@ -62,7 +64,9 @@ def refusal(error: BaseException) -> tuple[int, Any] | None:
 
 
 def _of_the_client(error: BaseException) -> InvalidRequest | None:
-    """What Postgres or its driver refuses, and no view has seen: it is the request's fault, not the server's."""
+    """What Django, Postgres or its driver refuses, and no view has seen: the request's fault, not the server's."""
+    if isinstance(error, RequestDataTooBig):
+        return invalid(["body"], f"The body may have {settings.LARGEST_JSON:,} bytes", "too_long")
     if isinstance(error.__cause__, ProgramLimitExceeded):
         # To Django this is an OperationalError, as if the database were away: the client would try again for nothing.
         return invalid(["body"], "Some text is too long for the index that it belongs to", "too_long")

@@ -5,6 +5,7 @@ import pwd
 import sys
 import sysconfig
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from tools.sandbox.jail import kernel
@@ -19,6 +20,9 @@ Account = tuple[int, int]
 _LANDLOCK_WITH_TRUNCATE = 3
 _LIBRARY_FOLDERS = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/usr/share/ca-certificates")
 _LIBRARY_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/openssl.cnf", "/etc/ssl/certs", "/etc/pki/tls/certs")
+
+# What it takes to import pydantic: many a tool says with its models what its arguments are.
+_LENT = ("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection")
 
 # Each line is an escape; the probe passes when none of them works.
 _PROBE = """
@@ -62,6 +66,7 @@ def setup_for(level: Level, account: Account | None, package_store: Path | None 
         uid=uid,
         gid=gid,
         readable=_readable(),
+        lent=_lent(),
         package_store=str(package_store.resolve()) if package_store else None,
         scratch_parent=None,
     )
@@ -72,6 +77,14 @@ def _readable() -> tuple[str, ...]:
     of_python = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), f"{sys.base_prefix}/lib"}
     paths = sorted(of_python) + list(_LIBRARY_FOLDERS + _LIBRARY_FILES)
     return tuple(path for path in dict.fromkeys(paths) if os.path.exists(path))
+
+
+@cache
+def _lent() -> dict[str, str]:
+    """Where they are; what is not installed is left out."""
+    specs = {name: find_spec(name) for name in _LENT}
+    files = {name: Path(spec.origin) for name, spec in specs.items() if spec and spec.origin}
+    return {name: str(file.parent if file.name == "__init__.py" else file) for name, file in files.items()}
 
 
 @cache

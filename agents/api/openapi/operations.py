@@ -336,7 +336,7 @@ _OPERATIONS: dict[str, Operation] = {
         "File a passage",
         "[Passage]",
         body=PassageFields,
-        description="A list of one: the whole text is one passage.",
+        description="A list: a text that is too long for one passage is cut into several.",
     ),
     "GET agents/{agent_id}/archival-memory/search": Operation(
         "agents.passages.search",

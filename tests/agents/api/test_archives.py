@@ -268,7 +268,17 @@ def test_a_passage_is_as_long_as_it_may_be(acme, archive, agent):
     longer = {"text": full["text"] + "y"}
     for path in (f"archives/{archive['id']}/passages", f"agents/{agent}/archival-memory"):
         acme.post(path, full)
-        assert "Split it up" in acme.refused(422, "POST", path, longer)
+    assert "Split it up" in acme.refused(422, "POST", f"archives/{archive['id']}/passages", longer)
+
+
+def test_an_agent_files_a_text_that_is_too_long_as_several_passages(acme, agent):
+    path = f"agents/{agent}/archival-memory"
+    text = " ".join(map(str, range(20_000)))
+    made = acme.post(path, {"text": text, "tags": ["numbers"], "created_at": "2020-01-02T00:00:00Z"})
+    assert " ".join(texts(made)) == text
+    shared = {(passage["created_at"], *passage["tags"]) for passage in made}
+    assert shared == {("2020-01-02T00:00:00.000000Z", "numbers")}
+    assert Passage.objects.count() == len(made) == 4
 
 
 def test_a_batch_is_filed_whole_or_not_at_all(acme, archive):

@@ -70,8 +70,10 @@ def test_an_agent_may_begin_with_a_long_past(acme):
 
 
 def test_a_body_that_is_far_too_large_is_told_so(acme, path, settings):
-    [problem] = acme.refused(422, "POST", path, {"input": "x" * (settings.LARGEST_JSON + 1)})
-    assert (problem["loc"], problem["msg"]) == (["body"], "The body may have 20,000,000 bytes")
+    large = "x" * (settings.LARGEST_JSON + 1)
+    for place, body in ((path, {"input": large}), ("blocks/", {"label": "a", "value": large})):
+        [problem] = acme.refused(422, "POST", place, body)
+        assert (problem["loc"], problem["msg"]) == (["body"], "The body may have 20,000,000 bytes")
 
 
 TOOL_CALL_ID = ["body", "messages", 0, "tool_returns", 0, "tool_call_id"]

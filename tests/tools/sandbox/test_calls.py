@@ -124,6 +124,21 @@ def tool(trip: Trip):
         assert str(wrong.error).startswith("ValidationError: 1 validation error for Trip")
 
 
+def test_pydantic_without_a_package(sandbox: Sandbox) -> None:
+    """The server's own is lent to calls, and nothing that lies beside it."""
+    source = """
+from pydantic import BaseModel, Field
+class Trip(BaseModel):
+    to: str = Field(description="Where to.")
+def tool(trips: list[Trip]):
+    try:
+        import django
+    except ModuleNotFoundError:
+        return trips
+"""
+    assert sandbox.run(source, "tool", {"trips": [{"to": "Oslo"}]}).value == [{"to": "Oslo"}]
+
+
 def test_async_functions_are_awaited(sandbox: Sandbox) -> None:
     source = """
 import asyncio

@@ -6,7 +6,7 @@ import resource
 import signal
 import socket
 
-from . import call, kernel, landlock, root, seccomp
+from . import call, kernel, landlock, lent, root, seccomp
 from .protocol import CALL_FILES, DEVICES, PROXY_PORT, Job, Setup, receive, send
 
 _RESULT, _REQUEST, _FIRST_UNUSED = 3, 4, 5
@@ -27,6 +27,7 @@ def enter(setup: Setup, channel: socket.socket, scratch: str) -> None:
             raise
         server.detach()
         os.closerange(_FIRST_UNUSED, _ABOVE_ALL_OPEN)
+        lent.install(setup.lent)
         call.serve(_REQUEST, _RESULT, scratch, job)
     finally:
         os._exit(0)
@@ -87,7 +88,7 @@ def _limit(job: Job, own_user: bool) -> None:
 def _rules(setup: Setup, job: Job, scratch: str) -> list[tuple[str, int]]:
     packages = (job.packages,) if job.packages else ()
     return [
-        *((path, landlock.READ) for path in setup.readable + packages),
+        *((path, landlock.READ) for path in (*setup.readable, *lent.reachable(setup.lent).values(), *packages)),
         *((path, landlock.DEVICE) for path in DEVICES),
         (scratch, landlock.SCRATCH),
     ]

@@ -23,6 +23,8 @@ class Setup:
     uid: int | None
     gid: int | None
     readable: tuple[str, ...]
+    lent: dict[str, str]
+    """Packages of the server that calls may import: their names, and the folder or file that each of them is."""
     package_store: str | None
     scratch_parent: str | None
     """Where calls without a file system of their own get their folders."""

@@ -150,4 +150,5 @@ def _leave_the_host(setup: Setup, proc: int) -> None:
         warden.unshare_as_user(kernel.CLONE_NEWNS, proc)
     else:
         kernel.unshare(kernel.CLONE_NEWNS)
-    root.enter(setup.readable + ((setup.package_store,) if setup.package_store else ()))
+    store = (setup.package_store,) if setup.package_store else ()
+    root.enter((*setup.readable, *setup.lent.values(), *store))
