@@ -16,8 +16,8 @@ from django.utils import timezone
 from accounts.fields import new_id
 from agents.errors import BadRequest, Conflict
 from agents.loop.step import Waiting
-from agents.models import TERMINAL, Approval, Conversation, Message, Run, Step, ToolAttempt
-from agents.rows import flat_text
+from agents.models import TERMINAL, Approval, Conversation, Message, Run, Step
+from agents.rows import attempt_row, flat_text
 from agents.statements import insert, set_columns
 from agents.turns import Turn
 from tools.spec import ToolCall, ToolReturn
@@ -155,21 +155,8 @@ def resume(turn: Turn) -> None:
     """Make the first step of the answering run the one that has the calls. Inside the claim that begins the run."""
     assert turn.answers is not None
     message = Message.objects.only("content").get(id=turn.answers["approval_request_id"])
-    planned = [
-        ToolAttempt(
-            organization_id=turn.run.organization_id,
-            run_id=turn.run.id,
-            step_id=turn.step.id,
-            call_index=index,
-            call_id=call["id"],
-            name=call["name"],
-            arguments=call["arguments"],
-            status=ToolAttempt.Status.PLANNED,
-            epoch=turn.hold.epoch,
-        )
-        for index, call in enumerate(message.content["calls"])
-    ]
-    insert(planned)
+    calls = [ToolCall(call["id"], call["name"], call["arguments"]) for call in message.content["calls"]]
+    insert([attempt_row(turn.step, call, index, turn.hold.epoch) for index, call in enumerate(calls)])
     set_columns(turn.step, {"status": Step.Status.RESPONDED})
     turn.step.status = Step.Status.RESPONDED
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -50,5 +51,5 @@ def body_of(run: Run) -> dict[str, Any]:
     }
 
 
-def _due() -> Any:
+def _due() -> QuerySet[Callback]:
     return Callback.objects.filter(sent_at=None, next_at__lte=Now(), run__status__in=TERMINAL)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from django.db import transaction
@@ -17,11 +18,11 @@ from agents.loop.messages import Reply
 from agents.loop.step import INTERRUPTED, Admitted, Ready, Waiting
 from agents.models import TERMINAL, Approval, Conversation, Message, Run, Step, ToolAttempt
 from agents.retry import settled
-from agents.rows import input_row, nudge_row, reply_row, return_row
+from agents.rows import attempt_row, input_row, nudge_row, reply_row, return_row
 from agents.statements import execute, insert, rows_of, set_columns
 from agents.turns import READY_AT, Hold, Turn, append, close_step, fence
 from agents.wire import parts
-from tools.spec import ToolReturn
+from tools.spec import ToolCall, ToolReturn
 
 MAX_CLAIMS = 3
 
@@ -296,23 +297,19 @@ class StepLedger:
         for item in starting:
             self._start(item, now)
 
-    def _attempt(self, index: int, call: Any, end: ToolReturn | None, begins: bool, now: Any) -> ToolAttempt:
+    def _attempt(self, index: int, call: ToolCall, end: ToolReturn | None, begins: bool, now: datetime) -> ToolAttempt:
         status = ToolAttempt.Status.STARTED if begins else ToolAttempt.Status.PLANNED
-        return ToolAttempt(
-            organization_id=self.turn.run.organization_id,
-            run_id=self.turn.run.id,
-            step_id=self.turn.step.id,
-            call_index=index,
-            call_id=call.id,
-            name=call.name,
-            arguments=call.arguments,
+        return attempt_row(
+            self.turn.step,
+            call,
+            index,
+            self.turn.hold.epoch,
             status=_outcome(end) if end else status,
-            epoch=self.turn.hold.epoch,
             started_at=now if end or begins else None,
             finished_at=now if end else None,
         )
 
-    def _start(self, starting: Admitted, now: Any) -> None:
+    def _start(self, starting: Admitted, now: datetime) -> None:
         """The intent: the first try was planned with the answer, each further one is a row of its own."""
         tries = ToolAttempt.objects.filter(step_id=self.turn.step.id, call_id=starting.call.id)
         if starting.attempt == 1:

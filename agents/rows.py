@@ -8,11 +8,11 @@ from agents.loop.compaction import packed_summary
 from agents.loop.messages import Message as Said
 from agents.loop.messages import Reasoning, Reply
 from agents.loop.style import SPEECH_TOOL
-from agents.models import Message, Step
+from agents.models import Message, Step, ToolAttempt
 from tools.spec import ToolCall, ToolReturn
 
 SEARCHABLE_CHARS = 200_000  # a tsvector holds at most 1 MB
-CALL_PREFIX = len("call_") + 20  # of a call's id, before its place in the answer
+_BEFORE_INDEX = len("call_") + 20
 INPUT = 1000  # `call_index` of the first message of an input; what the agent itself says counts from 0
 
 
@@ -119,9 +119,30 @@ def return_row(step: Step, conversation_id: str, returned: ToolReturn, *, id: st
     )
 
 
+def call_id_of(step_id: str, index: int) -> str:
+    """The id of the index-th call of a step's answer, the same in every claim."""
+    return f"call_{step_id.removeprefix('step-').replace('-', '')[:20]}{index:02d}"
+
+
 def call_index(call_id: str) -> int:
-    """The place of a call in its answer, as Turn.call_id has written it. Every hundred and first has three digits."""
-    return int(call_id[CALL_PREFIX:] or call_id[-2:])
+    """The way back. From the hundredth call on, the place has three digits."""
+    return int(call_id[_BEFORE_INDEX:] or call_id[-2:])
+
+
+def attempt_row(step: Step, call: ToolCall, index: int, epoch: int, **fields: Any) -> ToolAttempt:
+    """The index-th call of the step's answer: planned, unless `fields` say more."""
+    fields.setdefault("status", ToolAttempt.Status.PLANNED)
+    return ToolAttempt(
+        organization_id=step.organization_id,
+        run_id=step.run_id,
+        step_id=step.id,
+        call_index=index,
+        call_id=call.id,
+        name=call.name,
+        arguments=call.arguments,
+        epoch=epoch,
+        **fields,
+    )
 
 
 def _row(step: Step, conversation_id: str, *, text: str, **fields: Any) -> Message:

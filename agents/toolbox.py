@@ -18,6 +18,7 @@ from agents.loop.ports import Abort
 from agents.loop.step import Admitted
 from agents.mail import Post
 from agents.models import Agent, AgentArchive, AgentBlock, Message
+from agents.models.run import effect_key
 from agents.prompt import Equipped, block_texts
 from agents.turns import Turn
 from memory.archival import Archival, Embed
@@ -184,7 +185,7 @@ def _run(
         organization_id=turn.run.organization_id,
         agent_id=agent.id,
         conversation_id=turn.conversation.id,
-        effect_key=f"{turn.run.id}:{turn.step.id}:{admitted.call.id}",
+        effect_key=effect_key(turn.run.id, turn.step.id, admitted.call.id),
         core=core,
         archival=Archival(
             agent.organization_id, equipped.archive_ids, lambda: default_archive(agent, agent.id), embed, agent.id

@@ -12,6 +12,7 @@ from accounts.fields import new_id
 from agents.errors import Fenced
 from agents.events import CLAIM
 from agents.models import Conversation, Message, Run, Step
+from agents.rows import call_id_of
 from agents.statements import assignments, execute, insert
 from agents.wire import View, Wire
 
@@ -103,8 +104,7 @@ class Turn:
         return View.of(self.run.options)
 
     def call_id(self, index: int) -> str:
-        """The id of the index-th call of this step's answer, the same in every claim."""
-        return f"call_{self.step.id.removeprefix('step-').replace('-', '')[:20]}{index:02d}"
+        return call_id_of(self.step.id, index)
 
 
 def fence(hold: Hold, messages: int, *, release: bool = False) -> int:

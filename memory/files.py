@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from django.db import connection, transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 from psycopg import Cursor
 
@@ -274,7 +274,7 @@ def missing_of(files: Iterable[File]) -> dict[str, Missing]:
     return {row["passage__file_id"]: Missing(row["count"], row["why"]) for row in counted}
 
 
-def _held(claimed: Claimed) -> Any:
+def _held(claimed: Claimed) -> QuerySet[File]:
     return File.objects.filter(id=claimed.id, claims=claimed.claims, status=File.Status.PARSING)
 
 

@@ -14,7 +14,7 @@ from accounts.admin import person
 from accounts.fields import clean_text
 from agents.accepting import Offer, accept
 from agents.admin.consent import verdict
-from agents.admin.display import block_of, link, pretty, transcript_link, when
+from agents.admin.display import badge, block_of, link, pretty, transcript_link, when
 from agents.admin.ledger import LedgerAdmin
 from agents.approvals import Answers
 from agents.errors import ClientError
@@ -61,8 +61,7 @@ class ApprovalAdmin(LedgerAdmin):
 
     @admin.display(description="state", ordering="answered_at")
     def state(self, approval: Approval) -> SafeString:
-        state, badge = ("answered", "completed") if approval.answered_at else ("pending", "queued")
-        return format_html('<span class="state {}">{}</span>', badge, state)
+        return badge("completed", "answered") if approval.answered_at else badge("queued", "pending")
 
     @admin.display(description="deadline", ordering="deadline_at")
     def deadline(self, approval: Approval) -> SafeString | str:

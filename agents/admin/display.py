@@ -30,6 +30,11 @@ def when(moment: datetime | None) -> SafeString | str:
     return format_html('<span class="when">{}</span>', f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}") if moment else ""
 
 
+def badge(status: str, text: str | None = None) -> SafeString:
+    """A state, in the colour of `status`."""
+    return format_html('<span class="state {}">{}</span>', status, status if text is None else text)
+
+
 def between(start: datetime | None, end: datetime | None) -> str:
     return duration((end - start).total_seconds()) if start and end else ""
 

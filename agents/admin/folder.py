@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin import OfOrganization, ReadOnly
 from agents import folders
+from agents.admin.display import badge
 from agents.embedding import default_columns
 from agents.hints import want_files_read
 from memory import files
@@ -112,7 +113,7 @@ class FileAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
 
     @admin.display(description="state", ordering="status")
     def state(self, file: File) -> SafeString:
-        return format_html('<span class="state {}">{}</span>', file.status, file.status)
+        return badge(file.status)
 
     @admin.display(description="error")
     def shortened_error(self, file: File) -> str:

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from accounts.admin import OfOrganization, ReadOnly, person
 from accounts.words import counted
-from agents.admin.display import block_of, link, list_link, pretty, short, when
+from agents.admin.display import badge, block_of, link, list_link, pretty, short, when
 from agents.errors import ClientError
 from agents.following import in_thread
 from agents.hints import want_upkeep
@@ -136,7 +136,7 @@ class IdentityJobAdmin(ReadOnly, OfOrganization, admin.ModelAdmin):
 
     @admin.display(description="status", ordering="status")
     def state(self, job: IdentityJob) -> SafeString:
-        return format_html('<span class="state {}">{}</span>', job.status, job.status)
+        return badge(job.status)
 
     @admin.display(description="report")
     def told(self, job: IdentityJob) -> str:

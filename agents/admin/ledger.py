@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.admin import OfOrganization, ReadOnly
-from agents.admin.display import between, block_of, link, nanoseconds, pretty, short, transcript_link, when
+from agents.admin.display import badge, between, block_of, link, nanoseconds, pretty, short, transcript_link, when
 from agents.admin.retry import RETRYABLE, retry
 from agents.cancelling import cancel
 from agents.models import Message, Run, Step, ToolAttempt
@@ -203,7 +203,7 @@ class RunAdmin(Spent, LedgerAdmin):
     @admin.display(description="status", ordering="status")
     def state(self, run: Run) -> SafeString:
         asked = run.cancel_requested_at and not run.is_terminal
-        return _badge(run.status, "running, to be cancelled" if asked else run.status)
+        return badge(run.status, "running, to be cancelled" if asked else run.status)
 
     @admin.display(description="queued for")
     def queued_for(self, run: Run) -> str:
@@ -293,7 +293,7 @@ class StepAdmin(Spent, LedgerAdmin):
 
     @admin.display(description="status", ordering="status")
     def state(self, step: Step) -> SafeString:
-        return _badge(step.status, step.status)
+        return badge(step.status)
 
     @admin.display(description="run")
     def of_run(self, step: Step) -> SafeString | str:
@@ -323,7 +323,7 @@ class ToolAttemptAdmin(LedgerAdmin):
 
     @admin.display(description="status", ordering="status")
     def state(self, attempt: ToolAttempt) -> SafeString:
-        return _badge(attempt.status, attempt.status)
+        return badge(attempt.status)
 
     @admin.display(description="run")
     def of_run(self, attempt: ToolAttempt) -> SafeString | str:
@@ -411,7 +411,3 @@ def _tokens(prompt: int, completion: int, cached: int) -> str:
         return ""
     share = f" ({100 * cached / prompt:.0f} % cached)" if cached and prompt else ""
     return f"{prompt:,}{share} / {completion:,}"
-
-
-def _badge(status: str, text: str) -> SafeString:
-    return format_html('<span class="state {}">{}</span>', status, text)

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from agents.admin.display import between, link, list_link, short, when
+from agents.admin.display import badge, between, link, list_link, short, when
 from agents.models import ToolAttempt
 from memory.admin import shortened
 from tools.admin import ToolAdmin
@@ -41,7 +41,7 @@ class UsedToolAdmin(ToolAdmin):
 def _row(attempt: ToolAttempt) -> tuple[SafeString | str, ...]:
     return (
         when(attempt.started_at),
-        format_html('<span class="state {}">{}</span>', attempt.status, attempt.status),
+        badge(attempt.status),
         between(attempt.started_at, attempt.finished_at),
         shortened(attempt.arguments, 80),
         link("run", attempt.run_id, short(attempt.run_id)),

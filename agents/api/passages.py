@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -162,7 +163,7 @@ def _archival(agent: Agent, vectors: Vectors | None = None, author_id: str | Non
     )
 
 
-def _passages(principal: Principal, agent: Agent) -> Any:
+def _passages(principal: Principal, agent: Agent) -> QuerySet[Passage]:
     return owned(principal, Passage).filter(archive_id__in=_archive_ids(agent))
 
 

@@ -207,5 +207,9 @@ class ToolAttempt(models.Model):
 
     @property
     def effect_key(self) -> str:
-        """The same for every attempt at this call: what a tool can hand on as an idempotency key."""
-        return f"{self.run_id}:{self.step_id}:{self.call_id}"
+        return effect_key(self.run_id, self.step_id, self.call_id)
+
+
+def effect_key(run_id: str, step_id: str, call_id: str) -> str:
+    """The same for every attempt at this call: what a tool can hand on as an idempotency key."""
+    return f"{run_id}:{step_id}:{call_id}"

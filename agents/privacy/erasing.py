@@ -20,7 +20,7 @@ from agents.models import (
     Run,
 )
 from agents.privacy.belongings import agents_of, archives_of, blocks_of, folders_of
-from agents.privacy.retention import BATCH, RUNS_AT_ONCE, Counts, deleted
+from agents.privacy.retention import BATCH, RUNS_AT_ONCE, Counts, deleted, summed
 from memory import files
 from memory.models import Archive, Block, File, Folder, Passage
 
@@ -41,7 +41,7 @@ def erase_some(job: IdentityJob) -> bool:
 
 
 def _count(job: IdentityJob, counts: Counts) -> None:
-    job.report |= {name: job.report.get(name, 0) + count for name, count in counts.items()}
+    job.report = summed(job.report, counts)
 
 
 def _begin(job: IdentityJob) -> bool:

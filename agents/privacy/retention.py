@@ -64,9 +64,7 @@ def _advance(purge: Purge, days: int | None) -> None:
     if days:
         purge.before = timezone.now() - timedelta(days=days)
         counts, more = _KINDS[purge.kind](purge, purge.before)
-        purge.deleted = {name: purge.deleted.get(name, 0) + count for name, count in counts.items()} | {
-            name: count for name, count in purge.deleted.items() if name not in counts
-        }
+        purge.deleted = summed(purge.deleted, counts)
     purge.ended_at = None if more else timezone.now()
     purge.save(update_fields=["before", "deleted", "position", "ended_at"])
 
@@ -91,8 +89,7 @@ def _messages(purge: Purge, before: datetime) -> tuple[Counts, bool]:
     counts: Counts = {}
     for place in places:
         ids = list(_forgettable(place, before).values_list("id", flat=True)[:BATCH])
-        for name, count in deleted(Message.objects.filter(id__in=ids)).items():
-            counts[name] = counts.get(name, 0) + count
+        counts = summed(counts, deleted(Message.objects.filter(id__in=ids)))
         if len(ids) == BATCH:
             return counts, True  # more of this one
         purge.position = place.id
@@ -131,3 +128,7 @@ def deleted(rows: QuerySet) -> Counts:
     """Delete them, with what belongs to them; how many of each kind these were."""
     _, counts = rows.delete()
     return {label.rpartition(".")[2].lower(): count for label, count in counts.items() if count}
+
+
+def summed(before: Counts, more: Counts) -> Counts:
+    return before | {name: before.get(name, 0) + count for name, count in more.items()}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from tools.mcp.calls import RemoteTool, remote_tools
@@ -66,7 +67,7 @@ def remote_name(tool: Tool) -> str:
     return str(tool.metadata["mcp"]["tool_name"])
 
 
-def _as_it_was(server: McpServer) -> Any:
+def _as_it_was(server: McpServer) -> QuerySet[McpServer]:
     return McpServer.objects.filter(id=server.id, updated_at=server.updated_at)
 
 
