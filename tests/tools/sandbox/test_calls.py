@@ -124,6 +124,12 @@ def tool(trip: Trip):
         assert str(wrong.error).startswith("ValidationError: 1 validation error for Trip")
 
 
+def test_a_function_alone_as_inspect_gives_it(sandbox: Sandbox) -> None:
+    """Its annotations are read for the schema without an import, too."""
+    source = "def tool(tags: Optional[List[str]] = None, more: Dict[str, Any] = {}) -> Literal['x']: return tags"
+    assert sandbox.run(source, "tool", {"tags": ["a"]}).value == ["a"]
+
+
 def test_pydantic_without_a_package(sandbox: Sandbox) -> None:
     """The server's own is lent to calls, and nothing that lies beside it."""
     source = """

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import types
+import typing
 from typing import Any
 
 from . import convert
@@ -16,6 +17,9 @@ from .protocol import Job
 
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 _LONGEST_TEXT = 2000
+
+# A source is often a function alone, as `inspect.getsource` gives it, without the imports of the file that it stood in.
+_TYPING = {name: getattr(typing, name) for name in typing.__all__}
 
 
 def serve(request: int, result: int, scratch: str, job: Job) -> None:
@@ -57,6 +61,7 @@ def _script(source: str, name: str, _arguments: dict[str, Any]) -> Any:
 
 def _call(source: str, name: str, arguments: dict[str, Any]) -> Any:
     module = _module("tool", name)
+    module.__dict__.update(_TYPING)
     exec(_compiled(source, name), module.__dict__)
     function = getattr(module, name, None)
     if not callable(function):
