@@ -12,6 +12,7 @@ from agents.models import Agent, Message
 from agents.retrieval import HEAD, TAIL, retrieval_faults, with_memories
 from agents.toolbox import default_archive
 from memory.archival import Archival, Draft
+from memory.models import Passage
 from tests.agents import given
 from tests.agents.loop.doubles import calls, says
 
@@ -64,6 +65,7 @@ def test_every_step_and_every_later_turn_begins_with_the_same_bytes(agent):
     file(agent, "The heron is grey.")
     filed = calls(("archival_memory_insert", {"content": "The heron sings at dawn."}))
     first, second = asked(agent, "What of the heron?", filed, says("ok"))
+    assert Passage.objects.latest("created_at").created_by_id == agent.id
     assert second[: len(first)] == first
     [third] = asked(agent, "Does the heron sing?")
     assert third[: len(second)] == second
