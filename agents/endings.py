@@ -95,6 +95,8 @@ def end(
     closed = {
         "status": Step.Status.COMMITTED if done else Step.Status.ABORTED,
         "claims": 0,
+        "model": turn.step.model,
+        "context_window": turn.step.context_window,
         "tool_ns": turn.tool_ns or None,
         "stop_reason": ending.stop_reason,
         "error_code": ending.error_code,

@@ -51,6 +51,7 @@ def run(
             source,
             function_name(source),  # models may be shown another name
             {**arguments, **told},
+            classes=_classes(tool, source),
             variables=caller.variables,
             limits=limits,
             packages=_packages(tool, sandbox),
@@ -60,6 +61,14 @@ def run(
     except (Refused, SchemaError) as refused:
         return returned(call, "error", f"The tool was not run. {refused}", tool.return_char_limit)
     return _return(outcome, tool, call, stopped=abort is not None and abort.reason is not None)
+
+
+def _classes(tool: Tool, source: str) -> Mapping[str, Any]:
+    """What the schema of its arguments describes, if the source names some of that and does not define it."""
+    described = (tool.args_json_schema or {}).get("$defs") or {}
+    if not any(name in source and f"class {name}" not in source for name in described):
+        return {}
+    return {name: schema for name, schema in described.items() if isinstance(schema, dict)}
 
 
 def _packages(tool: Tool, sandbox: Runner) -> Path | None:

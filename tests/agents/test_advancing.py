@@ -67,6 +67,8 @@ def test_a_lasting_failure_of_the_model_fails_the_run_at_once(code, kept):
     run = given.said(agent)
     given.advance(agent, LLMError(code, "No."))
     assert given.ended(run) == ("failed", "llm_api_error", kept)
+    step = run.steps.get()
+    assert (step.model, step.context_window) == (agent.model, 32_768)
 
 
 def test_a_history_that_is_too_long_for_the_model_is_shortened_and_kept_for_recall():

@@ -1,11 +1,13 @@
 """Tools that users write: from a Python function to a call in the jail, and back to the agent."""
 
+import inspect
 import json
 import textwrap
 from typing import Any
 
 import letta_client
 import pytest
+from pydantic import BaseModel, Field
 
 from tests.live import Server, call, turn, wait_until
 
@@ -61,6 +63,28 @@ def test_the_model_is_shown_its_schema(server: Server) -> None:
     request = next(one for one in server.llm.calls() if one["user"] == "hello there, dice")
     [shown] = [one["function"] for one in request["body"]["tools"]]
     assert (shown["name"], shown["description"]) == ("roll_dice", "Roll a die.")
+
+
+class Item(BaseModel):
+    name: str = Field(description="What it is.")
+
+
+class Entry(BaseModel):
+    items: list[Item] = Field(description="What has come.")
+    changed_by: int = Field(description="By how many.")
+
+
+def stock(items: list[Item], changed_by: int) -> str:
+    """Keep the books."""
+    return f"{', '.join(item.name for item in items)}: {changed_by}"
+
+
+def test_a_function_alone_whose_arguments_a_model_of_the_client_describes(server: Server) -> None:
+    made = tool(server, inspect.getsource(stock), args_json_schema=Entry.model_json_schema())
+    agent = server.agent(tool_ids=[made.id])
+    words = call("stock", items=[{"name": "tea"}, {"name": "rice"}], changed_by=3)
+    answer = server.client().agents.messages.create(agent, input=turn(words, "!say done"))
+    assert answer.messages[1].tool_return == "tea, rice: 3"
 
 
 REMEMBERS = '''

@@ -67,6 +67,7 @@ class Sandbox:
         name: str,
         arguments: Mapping[str, Any],
         *,
+        classes: Mapping[str, Any] | None = None,
         variables: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         packages: Path | None = None,
@@ -75,6 +76,7 @@ class Sandbox:
     ) -> Outcome:
         """Calls the function `name` of `source`.
 
+        classes    schemas of objects, by the names of classes that the source need not have
         variables  the call's whole environment, besides HOME, TMPDIR, PATH and LANG
         packages   a folder of the package store, put on sys.path
         hosts      what the call may reach over HTTP and HTTPS: "api.example.org", "*.example.org", "example.org:8443"
@@ -82,6 +84,7 @@ class Sandbox:
         Raises Refused when it cannot be run safely; whatever the tool itself does wrong is in the Outcome.
         """
         request = {"source": source, "name": name, "arguments": dict(arguments), "script": False}
+        request["classes"] = dict(classes or {})
         return self._run(request, variables or {}, limits, packages, hosts, abort)
 
     def run_code(

@@ -123,7 +123,7 @@ def _missing(level: Level, account: Account | None) -> str | None:
 
 def _tried(zygote: Zygote) -> Outcome:
     limits = Limits(wall_seconds=20)
-    request = {"source": _PROBE, "name": "probe", "arguments": {}, "variables": {}, "script": False}
+    request = {"source": _PROBE, "name": "probe", "arguments": {}, "classes": {}, "variables": {}, "script": False}
     return supervise(zygote, job_for(limits), request, limits, None, lambda listener: listener.close())
 
 

@@ -84,6 +84,7 @@ class Runner(Protocol):
         name: str,
         arguments: Mapping[str, Any],
         *,
+        classes: Mapping[str, Any] | None = None,
         variables: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         packages: Path | None = None,

@@ -124,6 +124,50 @@ def tool(trip: Trip):
         assert str(wrong.error).startswith("ValidationError: 1 validation error for Trip")
 
 
+def test_a_function_alone_as_inspect_gives_it(sandbox: Sandbox) -> None:
+    """Its annotations are read for the schema without an import, too."""
+    source = "def tool(tags: Optional[List[str]] = None, more: Dict[str, Any] = {}) -> Literal['x']: return tags"
+    assert sandbox.run(source, "tool", {"tags": ["a"]}).value == ["a"]
+
+
+TRIPS = {
+    "Stop": {
+        "properties": {"place": {"type": "string"}, "at": {"type": "string", "format": "date-time"}},
+        "required": ["place"],
+    },
+    "Trip": {
+        "properties": {
+            "stops": {"type": "array", "items": {"$ref": "#/$defs/Stop"}},
+            "back": {"anyOf": [{"$ref": "#/$defs/Stop"}, {"type": "null"}], "default": None},
+            "how": {"$ref": "#/$defs/How"},
+        },
+        "required": ["stops"],
+    },
+    "How": {"enum": ["by train"], "type": "string"},
+}
+
+
+def test_classes_that_only_a_schema_describes(sandbox: Sandbox) -> None:
+    source = """
+def tool(trip: Trip, more: Optional[List[Stop]] = None):
+    return [type(trip).__name__, trip.stops[0].at.year, trip.back, trip.how, [stop.place for stop in more or []]]
+"""
+    trip = {"stops": [{"place": "Oslo", "at": "2026-01-02T03:04:05Z"}], "how": "by train"}
+    outcome = sandbox.run(source, "tool", {"trip": trip, "more": [{"place": "Rome"}]}, classes=TRIPS)
+    assert outcome.value == ["Trip", 2026, None, "by train", ["Rome"]], outcome
+    own = "class Stop: pass\ndef tool(): return hasattr(Stop, 'model_fields')"
+    assert sandbox.run(own, "tool", {}, classes=TRIPS).value is False
+
+
+ODD: list[dict[str, object]] = [{"properties": "x"}, {"properties": {"a": {"anyOf": []}}}, {"type": "object"}]
+
+
+@pytest.mark.parametrize("schema", ODD)
+def test_a_class_that_cannot_be_made_is_as_if_it_was_not_described(sandbox: Sandbox, schema: dict[str, object]) -> None:
+    outcome = sandbox.run("def tool(): return Odd", "tool", {}, classes={"Odd": schema})
+    assert outcome.error == "NameError: name 'Odd' is not defined"
+
+
 def test_pydantic_without_a_package(sandbox: Sandbox) -> None:
     """The server's own is lent to calls, and nothing that lies beside it."""
     source = """

@@ -9,13 +9,17 @@ import os
 import sys
 import traceback
 import types
+import typing
 from typing import Any
 
-from . import convert
+from . import convert, described
 from .protocol import Job
 
 _ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 _LONGEST_TEXT = 2000
+
+# A source is often a function alone, as `inspect.getsource` gives it, without the imports of the file that it stood in.
+_TYPING = {name: getattr(typing, name) for name in typing.__all__}
 
 
 def serve(request: int, result: int, scratch: str, job: Job) -> None:
@@ -33,9 +37,9 @@ def serve(request: int, result: int, scratch: str, job: Job) -> None:
 
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
-    name = asked["name"]
+    source, name = asked["source"], asked["name"]
     try:
-        value = (_script if asked["script"] else _call)(asked["source"], name, asked["arguments"])
+        value = _script(source, name) if asked["script"] else _call(source, name, asked["arguments"], asked["classes"])
         return {"status": "success", "value": convert.to_json(value)}
     except SystemExit as stop:
         if asked["script"] and stop.code in (None, 0):
@@ -46,7 +50,7 @@ def _answer(asked: dict[str, Any]) -> dict[str, Any]:
         return {"status": "error", "error": _summary(error)}
 
 
-def _script(source: str, name: str, _arguments: dict[str, Any]) -> Any:
+def _script(source: str, name: str) -> Any:
     """The value of its last statement, where that is an expression, as an interactive session shows it."""
     module = _module("__main__", name).__dict__
     tree = _compiled(source, name, ast.PyCF_ONLY_AST)
@@ -55,8 +59,9 @@ def _script(source: str, name: str, _arguments: dict[str, Any]) -> Any:
     return eval(compile(ast.Expression(last.value), f"<{name}>", "eval", dont_inherit=True), module) if last else None
 
 
-def _call(source: str, name: str, arguments: dict[str, Any]) -> Any:
+def _call(source: str, name: str, arguments: dict[str, Any], classes: dict[str, Any]) -> Any:
     module = _module("tool", name)
+    module.__dict__.update(_TYPING | described.classes_of(classes))
     exec(_compiled(source, name), module.__dict__)
     function = getattr(module, name, None)
     if not callable(function):
