@@ -26,16 +26,16 @@ class Spare:
     scratch: str
 
 
-def guard(setup: Setup, jobs: socket.socket, taken: int, proc: int) -> None:
+def guard(setup: Setup, jobs: socket.socket, taken: int, proc: int, zygote: int) -> None:
     """Never returns. Gets all ready, takes one of the jobs and says so by closing `taken`."""
     try:
+        die_with_parent(zygote)
         _guard(setup, jobs, taken, proc)
     finally:  # whatever went wrong: this process must not go back into the zygote's loop
         os._exit(0)
 
 
 def _guard(setup: Setup, jobs: socket.socket, taken: int, proc: int) -> None:
-    die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     problem = spare = None
     try:
@@ -84,9 +84,8 @@ def _run(setup: Setup, spare: Spare, job: Job, server: socket.socket, files: lis
     send(server, {"ended": os.waitstatus_to_exitcode(status), "cpu": usage.ru_utime + usage.ru_stime})
 
 
-def die_with_parent() -> None:
-    """Also when the parent has died before the kernel knew of our wish: its number then is not what it was."""
-    parent = os.getppid()
+def die_with_parent(parent: int) -> None:
+    """Also when the parent has died before the kernel knew of our wish: then another has taken its place."""
     kernel.prctl("PDEATHSIG", kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

@@ -86,9 +86,10 @@ def _clear_up(scratch_parent: str) -> None:
 def _forked(setup: Setup, jobs: socket.socket, proc: int) -> int:
     """Makes a warden; returns the pipe that tells when it has taken a job, or has died."""
     reading, writing = os.pipe()
+    zygote = os.getpid()
     if os.fork() == 0:
         os.close(reading)
-        warden.guard(setup, jobs, writing, proc)
+        warden.guard(setup, jobs, writing, proc, zygote)
     os.close(writing)
     return reading
 
