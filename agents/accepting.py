@@ -91,7 +91,8 @@ def accept(conversation: Conversation, offer: Offer) -> Run:
 
 def _existing(conversation: Conversation, offer: Offer, fingerprint: str) -> Run | None:
     if offer.idempotency_key:
-        runs = Run.objects.filter(organization_id=conversation.organization_id, idempotency_key=offer.idempotency_key)
+        # Of this conversation alone: a client may send each of its users the same message, with the same otid.
+        runs = Run.objects.filter(conversation_id=conversation.id, idempotency_key=offer.idempotency_key)
         found = runs.first()
         if found and found.fingerprint != fingerprint:
             raise KeyReused("This idempotency key was used with another input. Use a new one for a new message.")

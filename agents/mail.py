@@ -113,11 +113,11 @@ class Post:
     def _accept(self, agent: Agent, message: str, *, is_awaited: bool) -> None:
         run = self._turn.run
         key = f"call:{run.id}:{self._turn.step.id}:{self._call_id}:{agent.id}"
-        if Run.objects.filter(organization_id=run.organization_id, idempotency_key=key).exists():
+        place = _default_of(agent)
+        if Run.objects.filter(conversation_id=place.id, idempotency_key=key).exists():
             return  # this very commit had come through before, and nobody heard of it
         if run.depth >= MAX_DEPTH:
             raise ToolError(f"This is the end of a chain of {MAX_DEPTH} agents that asked each other. Answer yourself.")
-        place = _default_of(agent)
         execute(_ONE_AT_A_TIME, [run.organization_id])
         if is_awaited and execute(_RING, [place.id, self._turn.conversation.id]):
             raise ToolError(

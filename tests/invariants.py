@@ -81,7 +81,7 @@ WRONG: dict[str, str] = {
           FROM agents_run AS r LEFT JOIN agents_step AS s ON s.run_id = r.id AND s.status = 'committed'
          GROUP BY r.id HAVING count(s.id) <> r.steps_done""",
     "I8 two runs share an idempotency key": """
-        SELECT organization_id, idempotency_key FROM agents_run WHERE idempotency_key IS NOT NULL
+        SELECT conversation_id, idempotency_key FROM agents_run WHERE idempotency_key IS NOT NULL
          GROUP BY 1, 2 HAVING count(*) > 1""",
     "I9 a step was written under an older claim than the step before it": """
         SELECT id, epoch FROM (

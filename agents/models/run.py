@@ -76,7 +76,7 @@ class Run(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="run_seq_once"),
-            models.UniqueConstraint(fields=["organization", "idempotency_key"], name="run_key_once"),
+            models.UniqueConstraint(fields=["conversation", "idempotency_key"], name="run_key_once_there"),
             models.CheckConstraint(
                 condition=Q(status__in=["queued", "running", "completed", "failed", "cancelled"]),
                 name="run_status_known",

@@ -41,6 +41,13 @@ def test_another_organization_may_use_the_same_key():
     assert given.said(one, idempotency_key="key:a").id != given.said(other, idempotency_key="key:a").id
 
 
+def test_a_key_holds_in_its_conversation_alone():
+    one, other = given.agent(), given.agent()
+    first = given.said(one, "Welcome.", idempotency_key="otid:a")
+    assert given.said(other, "Welcome.", idempotency_key="otid:a").id != first.id
+    assert given.said(one, "Welcome.", idempotency_key="otid:a").id == first.id
+
+
 def test_without_a_key_the_same_words_are_two_messages():
     agent = given.agent()
     assert given.said(agent).id != given.said(agent).id
