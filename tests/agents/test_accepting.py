@@ -42,7 +42,8 @@ def test_another_organization_may_use_the_same_key():
 
 
 def test_a_key_holds_in_its_conversation_alone():
-    one, other = given.agent(), given.agent()
+    acme = given.organization()
+    one, other = given.agent(organization=acme), given.agent(organization=acme)
     first = given.said(one, "Welcome.", idempotency_key="otid:a")
     assert given.said(other, "Welcome.", idempotency_key="otid:a").id != first.id
     assert given.said(one, "Welcome.", idempotency_key="otid:a").id == first.id
