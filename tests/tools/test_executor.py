@@ -20,9 +20,7 @@ CALL = ToolCall("call-1", "f", "{}")
 
 
 def tool_of(function, effect="effect", **spec) -> RegisteredTool:
-    return RegisteredTool(
-        ToolSpec("f", "", {}, effect=effect, **spec), function, "custom", (), False, takes_context=False
-    )
+    return RegisteredTool(ToolSpec("f", "", {}, effect=effect, **spec), function, "custom", (), takes_context=False)
 
 
 def raising(error: BaseException):
