@@ -39,7 +39,7 @@ class ArchiveFields(serializers.Serializer):
 class PassageFields(serializers.Serializer):
     """A passage as a client files it. `created_at` without an offset is UTC."""
 
-    text = Text(max_length=None)
+    text = Text(is_bounded=False)
     tags = Tags(required=False, allow_null=True)
     metadata = Object(required=False, allow_null=True)
     created_at = serializers.DateTimeField(required=False, allow_null=True)

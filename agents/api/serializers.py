@@ -40,16 +40,21 @@ def check_length(value: Any) -> None:
 
 
 class Text(serializers.CharField):
-    """Any text at all: white space is kept, NUL is replaced when it is stored."""
+    """Any text at all: white space is kept, NUL is replaced when it is stored. What is not bounded may be as long as
+    the body."""
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(**{"trim_whitespace": False, "allow_blank": True, "max_length": LONGEST} | kwargs)
+    def __init__(self, is_bounded: bool = True, **kwargs: Any):
+        super().__init__(**{"trim_whitespace": False, "allow_blank": True} | kwargs)
+        self.is_bounded = is_bounded
         self.validators: list[Any] = [v for v in self.validators if type(v).__name__ not in _REFUSED_VALIDATORS]
 
     def to_internal_value(self, data: Any) -> str:
         # DRF would turn numbers into text; the contract says string.
         if not isinstance(data, str):
             self.fail("invalid")
+        # Not as `max_length`: the document would tell it with each field, and what reads it would try all of them.
+        if self.is_bounded and len(data) > LONGEST:
+            raise serializers.ValidationError(f"Should have at most {LONGEST:,} characters")
         return data
 
 

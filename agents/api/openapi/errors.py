@@ -32,7 +32,7 @@ RESPONSES: dict[int, tuple[str, str, str]] = {
     405: ("MethodNotAllowed", "The path has no such method.", "Error"),
     408: ("TooSlow", "The MCP server did not answer in time.", "Error"),
     409: ("Conflict", "Something else stands in the way; the same request will not help.", "Conflict"),
-    413: ("TooLarge", "The file is larger than this server takes.", "Error"),
+    413: ("TooLarge", "The body, or the file in it, is larger than this server takes.", "Error"),
     415: (
         "UnsupportedMediaType",
         "The body is not JSON; or it is no form with a file that can be read.",

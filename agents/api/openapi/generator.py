@@ -147,8 +147,8 @@ def _statuses(said: Operation, path: str, method: str) -> tuple[int, ...]:
     found = {405, *said.errors}
     found |= set() if said.is_public else {401, 422, 500, 503}
     found |= {404} if "{" in path else set()
-    # Whether a body is asked for or not: what is not JSON is refused.
-    found |= {415} if method != "GET" else set()
+    # Whether a body is asked for or not: what is not JSON is refused, and what is far too large.
+    found |= {413, 415} if method != "GET" else set()
     return tuple(sorted(found))
 
 

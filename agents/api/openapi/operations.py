@@ -37,7 +37,7 @@ class Operation:
     streams     "always", "if asked" or "": whether the answer is a stream of events
     of_run      the answer waits for a run, and may tell its failure
     media       of the body
-    errors      beside 401, 404 where an id stands in the path, 405, 415 where there is a body, 422, 500 and 503
+    errors      beside 401, 404 where an id stands in the path, 405, 413 and 415 where there is a body, 422, 500 and 503
     """
 
     id: str
@@ -713,7 +713,7 @@ _OPERATIONS: dict[str, Operation] = {
         },
         body="FileForm",
         media="multipart/form-data",
-        errors=(409, 413),
+        errors=(409,),
         description="Answers at once. A worker reads the file; `processing_status` tells how far it is.",
     ),
     "GET folders/{folder_id}/files/{file_id}": Operation(
