@@ -40,6 +40,9 @@ class PropertyFields(serializers.Serializer):
     type = serializers.ChoiceField(choices=tuple(VALUE_TYPES))
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        # In the change of an identity no field is asked for; but a property is whole, or none.
+        if missing := [name for name in self.fields if name not in attrs]:
+            raise serializers.ValidationError(dict.fromkeys(missing, "This field is required."), "required")
         value, kind = attrs["value"], attrs["type"]
         if not isinstance(value, VALUE_TYPES[kind]) or (kind == "number" and isinstance(value, bool)):
             raise serializers.ValidationError({"value": f"Should be a {kind}"})

@@ -50,6 +50,13 @@ def test_a_bad_field_is_told_with_its_place(acme, field, value):
     assert acme.refused(422, "POST", "identities/", body)[0]["loc"][:2] == ["body", field]
 
 
+def test_a_property_is_whole_also_in_a_change(acme):
+    path = f"identities/{made(acme, properties=PROPERTIES)['id']}"
+    problems = acme.refused(422, "PATCH", path, {"properties": [{"key": "age"}]})
+    assert [problem["loc"] for problem in problems] == [["body", "properties", 0, name] for name in ("value", "type")]
+    assert acme.get(path)["properties"] == PROPERTIES
+
+
 def test_a_key_is_given_once_and_by_each_organization(acme, globex):
     first = made(acme)
     assert "'ann'" in acme.refused(
